@@ -1,0 +1,99 @@
+"""A text classifier: a multilingual encoder, mean pooling, one linear layer; what methods and evaluation run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from suite.batch import Batch, mean_by_text
+from suite.methods.interface import site_layer
+from suite.models.encoder import FAMILIES, Dropout, NoDropout, PackedEncoder, StepDropout
+from suite.models.hooked import HookedEncoder
+from suite.models.rewriting import Rewriter
+from suite.seeding import Streams
+
+
+def run_encoder(model: Any) -> PackedEncoder | HookedEncoder:
+    """The fastest way this project knows to run a Hugging Face encoder."""
+    packed = model.config.model_type in FAMILIES and model.config.hidden_act == "gelu"
+    return PackedEncoder(model) if packed else HookedEncoder(model)
+
+
+class Classifier(nn.Module):
+    """Encoder and head. The head starts from N(0, 0.02^2), drawn from the stream `init`."""
+
+    def __init__(self, model: Any, classes: int, streams: Streams) -> None:
+        super().__init__()
+        self.encoder = model
+        self.head = nn.Linear(int(model.config.hidden_size), classes)
+        with torch.no_grad():
+            self.head.weight.normal_(0, 0.02, generator=streams.torch("init"))
+            self.head.bias.zero_()
+        self.runner = run_encoder(model)
+        self.depth = int(model.config.num_hidden_layers)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Logits [B, C] without dropout."""
+        return Pass(self, NoDropout(), {}, None).predict(batch)
+
+    def text_vectors(self, batch: Batch) -> Tensor:
+        """Mean-pooled vectors of every text at every layer, embedding output first: [layers + 1, B, D]."""
+        states = self.runner.hidden_states(batch, NoDropout())
+        return torch.stack([mean_by_text(state, batch) for state in states])
+
+
+@dataclass(slots=True)
+class Pass:
+    """A classifier with the dropout masks of one training step (or none): what a method is handed."""
+
+    classifier: Classifier
+    dropout: Dropout
+    units: dict[str, float]
+    """Mean hidden norm by site of the untouched checkpoint (see `measure_units`)."""
+    rewriter: Rewriter | None
+
+    def enter(self, batch: Batch, site: str) -> Tensor:
+        """Hidden states at a site, [T, D]."""
+        return self.classifier.runner.enter(batch, site_layer(site, self.classifier.depth), self.dropout)
+
+    def finish(self, batch: Batch, hidden_TD: Tensor, site: str) -> Tensor:
+        """Logits [B, C] from hidden states at a site."""
+        layer = site_layer(site, self.classifier.depth)
+        last_TD = self.classifier.runner.finish(batch, hidden_TD, layer, self.dropout)
+        pooled = self.dropout(mean_by_text(last_TD, batch), self.classifier.depth, "pooled")
+        return F.linear(pooled, self.classifier.head.weight, self.classifier.head.bias)
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Logits [B, C]."""
+        return self.finish(batch, self.enter(batch, "embeddings"), "embeddings")
+
+    def radius_unit(self, site: str) -> float:
+        """Mean L2 norm at a site of the untouched checkpoint."""
+        if site not in self.units:
+            raise ValueError(f"the mean norm at site {site!r} was not measured; known: {', '.join(self.units) or 'none'}")
+        return self.units[site]
+
+    def rewrite(self, batch: Batch, rng: np.random.Generator, *, neighbours: int, copies: int) -> Batch:
+        """The batch with words replaced by synonyms."""
+        if self.rewriter is None:
+            raise ValueError("this classifier was loaded without synonym sets; data augmentation needs them")
+        return self.rewriter.rewrite(batch, rng, neighbours=neighbours, copies=copies)
+
+
+def measure_unit(classifier: Classifier, batch: Batch, site: str) -> float:
+    """Mean L2 norm over the non-special tokens of a batch of the hidden states at a site."""
+    with torch.inference_mode():
+        hidden_TD = classifier.runner.enter(batch, site_layer(site, classifier.depth), NoDropout())
+        return float(torch.linalg.vector_norm(hidden_TD[~batch.special_T].double(), dim=1).mean())
+
+
+def training_pass(
+    classifier: Classifier, rate: float, streams: Streams, step: int, units: dict[str, float], rewriter: Rewriter | None
+) -> Pass:
+    """The classifier as a method sees it at one update."""
+    return Pass(classifier, StepDropout(rate, streams, step), units, rewriter)

@@ -1,0 +1,89 @@
+"""Any other Hugging Face encoder on packed tokens: padded for its own forward pass, entered by `inputs_embeds` or a hook.
+
+Slower than `suite.models.encoder` (padding is computed, layers below a hidden site are run again), but it asks nothing of
+the architecture except a `ModuleList` of layers: DistilBERT, DeBERTa, ELECTRA and their kind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from suite.batch import Batch
+from suite.models.encoder import Dropout, StepDropout
+
+
+class HookedEncoder:
+    """Runs a Hugging Face encoder behind the same three calls as `PackedEncoder`."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        depth = int(model.config.num_hidden_layers)
+        lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
+        if not lists:
+            raise ValueError(f"{model.config.model_type!r} has no ModuleList of its {depth} layers; it cannot be entered")
+        self.layers = lists[0]
+
+    def enter(self, batch: Batch, layer: int | None, dropout: Dropout) -> Tensor:
+        """Word embeddings (no layer) or the output of a layer, [T, D]."""
+        words_TD: Tensor = self.model.get_input_embeddings()(batch.ids_T)
+        if layer is None:
+            return words_TD
+        states = self._run(words_TD, batch, dropout, states=True)
+        return _unpad(states[layer], batch)
+
+    def finish(self, batch: Batch, hidden_TD: Tensor, layer: int | None, dropout: Dropout) -> Tensor:
+        """The last hidden states, [T, D], from those at a site."""
+        if layer is None:
+            return _unpad(self._run(hidden_TD, batch, dropout, states=True)[-1], batch)
+        replaced = self.layers[layer - 1] if layer > 0 else None
+        if replaced is None:
+            raise ValueError(f"site 'hidden:0' needs a model of the BERT family; use 'embeddings' or hidden:1 upwards")
+        with torch.no_grad():
+            words_TD = self.model.get_input_embeddings()(batch.ids_T)
+        padded = _pad(hidden_TD, batch)
+        handle = replaced.register_forward_hook(lambda _m, _i, out: _replace(out, padded))
+        try:
+            return _unpad(self._run(words_TD, batch, dropout, states=True)[-1], batch)
+        finally:
+            handle.remove()
+
+    def hidden_states(self, batch: Batch, dropout: Dropout) -> list[Tensor]:
+        """Embedding output and every layer's output, each [T, D]."""
+        words_TD = self.model.get_input_embeddings()(batch.ids_T)
+        return [_unpad(state, batch) for state in self._run(words_TD, batch, dropout, states=True)]
+
+    def _run(self, words_TD: Tensor, batch: Batch, dropout: Dropout, *, states: bool) -> tuple[Tensor, ...]:
+        """All hidden states of a padded forward pass; the model's own dropout is seeded alike in every pass of a step."""
+        self.model.train(isinstance(dropout, StepDropout) and dropout.threshold > 0)
+        extra = {} if batch.types_T is None else {"token_type_ids": _pad(batch.types_T[:, None], batch)[..., 0]}
+        with torch.random.fork_rng(devices=[]):
+            if isinstance(dropout, StepDropout):
+                torch.manual_seed(dropout.streams.key("dropout", dropout.step) >> 65)
+            out = self.model(
+                inputs_embeds=_pad(words_TD, batch),
+                attention_mask=_real(batch).to(torch.int64),
+                output_hidden_states=states,
+                **extra,
+            )
+        hidden: tuple[Tensor, ...] = out.hidden_states
+        return hidden
+
+
+def _real(batch: Batch) -> Tensor:
+    return torch.arange(max(batch.lengths), device=batch.ids_T.device)[None, :] < batch.lengths_B[:, None]
+
+
+def _pad(x_TD: Tensor, batch: Batch) -> Tensor:
+    padded = x_TD.new_zeros(len(batch), max(batch.lengths), x_TD.shape[1])
+    return padded.index_put((batch.sentence_T, batch.position_T), x_TD)
+
+
+def _unpad(x_BLD: Tensor, batch: Batch) -> Tensor:
+    return x_BLD[batch.sentence_T, batch.position_T]
+
+
+def _replace(output: Any, hidden: Tensor) -> Any:
+    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden

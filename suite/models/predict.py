@@ -1,0 +1,60 @@
+"""Predictions over many texts at once: one pass, sorted by length, whatever language or subset the texts come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from suite.batch import Batch
+from suite.models.classifier import Classifier
+from suite.models.tokens import TokenRows
+
+TOKENS_PER_BATCH = 2048
+"""At hidden size 384 and 4-byte floats the widest activation of 2,048 tokens is 2,048 x 1,536 x 4 = 12.6 MB."""
+
+
+def batches_by_length(
+    rows: TokenRows, labels: NDArray[np.int64], *, tokens: int = TOKENS_PER_BATCH, device: torch.device | None = None
+) -> Iterator[Batch]:
+    """Every text once, longest first, in batches of about so many tokens; `batch.rows` says which texts they are."""
+    order = np.argsort(-rows.lengths, kind="stable")
+    filled = np.cumsum(rows.lengths[order])
+    start = 0
+    while start < len(order):
+        already = filled[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(filled, already + tokens, side="right")))
+        chosen = order[start:stop]
+        yield rows.batch(chosen, labels, device=device, group_rows=len(chosen))
+        start = stop
+
+
+def predict_logits(
+    classifier: Classifier, rows: TokenRows, *, tokens: int = TOKENS_PER_BATCH
+) -> NDArray[np.float32]:
+    """Logits [N, C] of every text, in the order of `rows`."""
+    device = next(classifier.parameters()).device
+    nothing = np.zeros(len(rows), dtype=np.int64)
+    out = np.empty((len(rows), classifier.head.out_features), dtype=np.float32)
+    with torch.inference_mode():
+        for batch in batches_by_length(rows, nothing, tokens=tokens, device=device):
+            out[list(batch.rows)] = classifier.logits(batch).float().cpu().numpy()
+    return out
+
+
+def embed_texts(classifier: Classifier, rows: TokenRows, *, tokens: int = TOKENS_PER_BATCH) -> torch.Tensor:
+    """Mean-pooled vectors of every text at every layer, [layers + 1, N, D], in the order of `rows`."""
+    device = next(classifier.parameters()).device
+    nothing = np.zeros(len(rows), dtype=np.int64)
+    out: torch.Tensor | None = None
+    with torch.inference_mode():
+        for batch in batches_by_length(rows, nothing, tokens=tokens, device=device):
+            vectors = classifier.text_vectors(batch)
+            if out is None:
+                out = vectors.new_empty(vectors.shape[0], len(rows), vectors.shape[2])
+            out[:, list(batch.rows)] = vectors
+    if out is None:
+        raise ValueError("there is no text to embed")
+    return out

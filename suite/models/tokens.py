@@ -1,0 +1,142 @@
+"""Tokenised texts in flat arrays: encoded once, remapped to the kept vocabulary, cut into packed batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from suite.batch import GROUP_ROWS, Batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRows:
+    """Token ids of many texts, one after another."""
+
+    ids: NDArray[np.int64]
+    special: NDArray[np.bool_]
+    types: NDArray[np.int64] | None
+    """Segment ids of sentence pairs; none where the model has one segment."""
+    offsets: NDArray[np.int64]
+    """Row i is `ids[offsets[i]:offsets[i + 1]]`."""
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text."""
+        return np.diff(self.offsets)
+
+    def with_ids(self, ids: NDArray[np.int64]) -> TokenRows:
+        """The same texts with other ids, such as their rows in a trimmed embedding table."""
+        return TokenRows(ids=ids, special=self.special, types=self.types, offsets=self.offsets)
+
+    def take(self, rows: NDArray[np.int64]) -> TokenRows:
+        """Some of the texts, in the order asked for."""
+        at = self.indices(rows)
+        return TokenRows(
+            ids=self.ids[at],
+            special=self.special[at],
+            types=None if self.types is None else self.types[at],
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+        )
+
+    def indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions in `ids` of the tokens of some rows, row after row."""
+        starts, lengths = self.offsets[rows], self.lengths[rows]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return np.repeat(starts, lengths) + within
+
+    def batch(
+        self,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        *,
+        device: torch.device | None = None,
+        group_rows: int = GROUP_ROWS,
+    ) -> Batch:
+        """Pack some rows, longest first (so that neighbours in length attend together).
+
+        Args:
+            rows: Row numbers, in any order.
+            labels: Label of every row of this table (not only of the chosen ones).
+            device: Where the tensors go.
+            group_rows: Texts per attention block.
+        """
+        rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
+        at = self.indices(rows)
+        to = device or torch.device("cpu")
+        types = None if self.types is None else torch.from_numpy(self.types[at]).to(to)
+        return Batch(
+            ids_T=torch.from_numpy(self.ids[at]).to(to),
+            lengths=tuple(self.lengths[rows].tolist()),
+            special_T=torch.from_numpy(self.special[at]).to(to),
+            labels_B=torch.from_numpy(labels[rows]).to(to),
+            types_T=types,
+            rows=tuple(rows.tolist()),
+            group_rows=group_rows,
+        )
+
+
+def join_rows(tables: Sequence[TokenRows]) -> TokenRows:
+    """Several tables one after another."""
+    sizes = np.concatenate([[0], *(t.lengths for t in tables)])
+    types = [t.types for t in tables if t.types is not None]
+    if types and len(types) != len(tables):
+        raise ValueError("tables with and without segment ids cannot be joined")
+    return TokenRows(
+        ids=np.concatenate([t.ids for t in tables]),
+        special=np.concatenate([t.special for t in tables]),
+        types=np.concatenate(types) if types else None,
+        offsets=np.cumsum(sizes),
+    )
+
+
+def rows_from_lists(
+    ids: Sequence[Sequence[int]], special: Sequence[Sequence[int]], types: Sequence[Sequence[int]] | None
+) -> TokenRows:
+    """Flatten lists of token ids."""
+    lengths = [len(row) for row in ids]
+    total = sum(lengths)
+
+    def flat(lists: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+        return np.fromiter((x for row in lists for x in row), np.int64, total)
+
+    return TokenRows(
+        ids=flat(ids),
+        special=flat(special).astype(bool),
+        types=None if types is None else flat(types),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+    )
+
+
+def encode(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, prefix: str = ""
+) -> TokenRows:
+    """Tokenise texts (or pairs), truncated to `max_length` tokens, special tokens marked.
+
+    Args:
+        tokenizer: A fast Hugging Face tokenizer.
+        texts: The texts.
+        pairs: Second texts of sentence pairs.
+        max_length: Tokens kept, special tokens included.
+        prefix: Put before every text, such as E5's `query: `.
+    """
+    first = [prefix + t for t in texts] if prefix else list(texts)
+    second = None if pairs is None else list(pairs)
+    out = tokenizer(
+        first,
+        second,
+        truncation=True,
+        max_length=max_length,
+        return_special_tokens_mask=True,
+        return_attention_mask=False,
+        return_token_type_ids=second is not None,
+    )
+    types = out.get("token_type_ids") if second is not None else None
+    return rows_from_lists(out["input_ids"], out["special_tokens_mask"], types)

@@ -1,0 +1,101 @@
+"""The stages of a study: tune, refit, compare, export. Each goes on where it stood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.plan import Plan
+from suite.records import Comparison, RunRecord, load_comparisons, save_comparisons
+from suite.running import Best, Observer, Runner, refit, refit_spec, untouched_spec
+from suite.storage import StudyFolder
+from suite.workspace import hub_root
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One study, or a part of it, with everything its stages share."""
+
+    plan: Plan
+    runner: Runner
+
+    @classmethod
+    def of(cls, plan: Plan, observers: Sequence[Observer] = ()) -> Pipeline:
+        """The pipeline of a plan, its runs watched by observers."""
+        study = plan.study
+        folder = StudyFolder.of(study)
+        return cls(plan, Runner(study=study, folder=folder, hub_root=hub_root(study.hub), observers=observers))
+
+    def tune(self) -> Iterator[RunRecord]:
+        """Every tuning trial that has not ended yet; scale by scale, as scales share nothing."""
+        from suite.tuning import tune
+
+        for scale in self.plan.scales:
+            for method in self.plan.methods:
+                yield from tune(self.runner, scale, method)
+
+    def bests(self) -> list[Best]:
+        """The best configuration of every chosen (scale, method).
+
+        Raises:
+            ValueError: tuning has not ended for one of them.
+        """
+        from suite.tuning import best
+
+        return [best(self.runner, scale, method) for scale in self.plan.scales for method in self.plan.methods]
+
+    def refit(self) -> Iterator[RunRecord]:
+        """Every look at an untouched checkpoint and every refit; ended ones are read, not run."""
+        yield from refit(self.runner, self.bests(), self.plan.scales)
+
+    def records(self) -> list[RunRecord]:
+        """Every record that belongs to the study file as it is now; runs of an older one are left alone."""
+        from suite.tuning import best, trial_run_ids
+
+        study, folder = self.plan.study, self.runner.folder
+        wanted = [folder.run(untouched_spec(study, scale)) for scale in study.scale]
+        for scale in study.scale:
+            for method in study.method:
+                wanted += [folder.root / "runs" / run_id for run_id in trial_run_ids(self.runner, scale, method)]
+                try:
+                    found = best(self.runner, scale, method)
+                except ValueError:
+                    continue  # not tuned yet, so not refitted: the exported tables say what is missing
+                wanted += [folder.run(refit_spec(study, found, seed)) for seed in study.refit.seeds]
+        return [record for path in wanted if (record := _read(path)) is not None]
+
+    def compare(self) -> tuple[Comparison, ...]:
+        """Test every robust method against the baseline and keep the result beside the records.
+
+        Raises:
+            ValueError: there is nothing to compare yet, or arms cannot be paired.
+        """
+        from suite.compare import compare
+
+        study, folder = self.plan.study, self.runner.folder
+        records = [r for r in self.records() if r.spec.phase == "refit" and r.state == "complete"]
+        places = {r.run_id: folder.run(r.spec) for r in records}
+        rows = compare(study, records, places, parallel=self.plan.task.parallel)
+        if not rows:
+            raise ValueError(
+                f"there is nothing to compare: {len(records)} refits have ended, and a comparison needs two seeds of "
+                f"{study.comparison.baseline!r} and of a robust method at one scale; run `suite refit` first"
+            )
+        save_comparisons(rows, folder.comparisons)
+        return rows
+
+    def export(self, to: Path) -> list[Path]:
+        """Write tables, figures and summary of the records and the comparisons made last."""
+        from suite.report import export
+
+        place = self.runner.folder.comparisons
+        rows = load_comparisons(place) if place.is_file() else ()
+        return export(self.plan.study, self.records(), rows, to)
+
+
+def _read(folder: Path) -> RunRecord | None:
+    from suite.records import load_record
+
+    path = folder / "record.json"
+    return load_record(path) if path.is_file() else None

@@ -1,0 +1,134 @@
+"""What a study resolves to, and whether all it names exists: everything that can be refused is refused here."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.methods import check_hyperparameters, hyperparameters, resolve_method
+from suite.models.checkpoints import check_checkpoint
+from suite.naming import unknown
+from suite.spec import MethodSpec, Range, Scalar, Scale, StudySpec, Value
+from suite.tasks import Task, resolve_subset, resolve_task
+from suite.workspace import hub_root
+
+DISK_BYTES_PER_RUN = 2_000_000
+"""Record, predictions, spool and tracking database of one run, rounded up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A study as it will be run."""
+
+    study: StudySpec
+    task: Task
+    scales: tuple[Scale, ...]
+    methods: tuple[MethodSpec, ...]
+
+    @property
+    def tuning_runs(self) -> int:
+        """Tuning trials of the chosen scales and methods."""
+        return len(self.scales) * len(self.methods) * self.study.tune.trials
+
+    @property
+    def refit_runs(self) -> int:
+        """Refits of the chosen scales and methods."""
+        return len(self.scales) * len(self.methods) * len(self.study.refit.seeds)
+
+    @property
+    def runs(self) -> int:
+        """Every run, the looks at untouched checkpoints included."""
+        return self.tuning_runs + self.refit_runs + len(self.scales)
+
+
+def plan(study: StudySpec, scales: tuple[str, ...] = (), methods: tuple[str, ...] = ()) -> Plan:
+    """Resolve a study (or a part of it) and check everything it names without loading weights or texts.
+
+    Raises:
+        ValueError: one line with the law, the value and the remedy.
+    """
+    root = hub_root(study.hub)
+    if root is not None and not root.is_dir():
+        raise ValueError(f"the hub mirror {root} is not a directory; set SUITE_HUB or the study's `hub`, or drop it")
+    task = _check_task(study)
+    for scale in study.scale:
+        try:
+            facts = check_checkpoint(
+                scale.checkpoint, revision=scale.revision, layers=scale.layers, hub_root=root
+            )
+        except ValueError as error:
+            raise ValueError(f"scale {scale.name!r}: {error}") from None
+        for method in study.method:
+            check_method(method, facts.layers)
+    _check_alignment(study)
+    _check_disk(study)
+    chosen_scales = tuple(study.find_scale(name) for name in scales) or study.scale
+    chosen_methods = tuple(study.find_method(name) for name in methods) or study.method
+    return Plan(study=study, task=task, scales=chosen_scales, methods=chosen_methods)
+
+
+def _check_task(study: StudySpec) -> Task:
+    task = resolve_task(study.task.name)
+    for language in study.task.languages:
+        if language not in task.languages:
+            raise ValueError(f"task {task.name!r}: {unknown('language', language, task.languages)}")
+    for split in (study.tune.select_on, study.evaluation.report_on):
+        if split not in task.splits:
+            raise ValueError(f"task {task.name!r}: {unknown('split', split, task.splits)}")
+    for name in study.evaluation.subsets:
+        resolve_subset(name)
+    if study.task.synonyms is not None and not Path(study.task.synonyms).expanduser().is_file():
+        raise ValueError(f"task.synonyms is a JSON file, there is none at {study.task.synonyms}")
+    return task
+
+
+def check_method(method: MethodSpec, layers: int) -> None:
+    """Hold every corner of a method's search space to its signature and laws."""
+    annotations = {name: p.annotation for name, p in hyperparameters(resolve_method(method.name)).items()}
+    for corner in _corners(method, annotations):
+        check_hyperparameters(method.name, corner, layers=layers)
+
+
+def _corners(method: MethodSpec, annotations: dict[str, type]) -> Iterator[dict[str, Scalar]]:
+    ends = {name: _ends(value, annotations.get(name)) for name, value in method.parameters.items()}
+    # Laws bind hyperparameters one by one, so the lowest together, the highest together and each choice once suffice.
+    yield {name: values[0] for name, values in ends.items()}
+    for extra in itertools.zip_longest(*ends.values()):
+        yield {
+            name: values[0] if value is None else value
+            for (name, values), value in zip(ends.items(), extra, strict=True)
+        }
+
+
+def _ends(value: Value, kind: type | None) -> tuple[Scalar, ...]:
+    if isinstance(value, Range):
+        return (float(value.low), float(value.high)) if kind is float else (value.low, value.high)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _check_alignment(study: StudySpec) -> None:
+    from suite.alignment import resolve
+
+    for metric in study.alignment.metrics:
+        resolve(metric)
+
+
+def _check_disk(study: StudySpec) -> None:
+    from suite.storage import home
+
+    folder = home()
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"SUITE_HOME is written to, but {folder} cannot be; set SUITE_HOME to a folder of yours")
+    runs = len(study.scale) * (len(study.method) * (study.tune.trials + len(study.refit.seeds)) + 1)
+    needed, free = runs * DISK_BYTES_PER_RUN, shutil.disk_usage(folder).free
+    if free < needed:
+        raise ValueError(
+            f"{runs} runs need about {needed / 1e6:.0f} MB under {folder}, {free / 1e6:.0f} MB are free; "
+            "make room or set SUITE_HOME to another disk"
+        )

@@ -1,0 +1,85 @@
+"""What a study would cost here, from a few timed updates of each (scale, method)."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, replace
+
+from suite.evaluation import attack_logits
+from suite.methods import hyperparameters, resolve_method
+from suite.methods.interface import EMBEDDINGS
+from suite.models.predict import predict_logits
+from suite.models.tokens import join_rows
+from suite.plan import Plan
+from suite.running import tuning_spec
+from suite.spec import Range, Scalar, Value
+from suite.training import Fit
+from suite.workspace import hub_root, load_workspace
+
+WARM, TIMED = 2, 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Estimated seconds of one (scale, method) on this machine."""
+
+    scale: str
+    method: str
+    update: float
+    tuning_run: float
+    refit_run: float
+    total: float
+
+
+def probe(plan: Plan) -> list[Cost]:
+    """Time a few updates and one evaluation per (scale, method); nothing is kept."""
+    return [_cost(plan, scale_at, method_at) for scale_at in range(len(plan.scales)) for method_at in range(len(plan.methods))]
+
+
+def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
+    study, scale, method = plan.study, plan.scales[scale_at], plan.methods[method_at]
+    kinds = {name: p.annotation for name, p in hyperparameters(resolve_method(method.name)).items()}
+    drawn = {name: _middle(value, kinds[name]) for name, value in method.parameters.items()}
+    rate = _middle(study.train.learning_rate, float)
+    spec = replace(tuning_spec(study, scale, method.name, drawn, float(rate), 0), phase="refit", number=None)
+    workspace = load_workspace(spec, hub_root(study.hub))
+    classifier = workspace.classifier(0)
+    units = workspace.norms([EMBEDDINGS, str(drawn.get("site", EMBEDDINGS))])
+    fit = Fit(spec, classifier, workspace.train, workspace.validation, units, workspace.rewriter)
+    times = []
+    for _ in range(WARM + TIMED):
+        start = time.perf_counter()
+        fit._update()
+        times.append(time.perf_counter() - start)
+    update = statistics.median(times[WARM:])
+    validate = _timed(lambda: predict_logits(classifier, workspace.validation.rows))
+    evaluate = _timed(lambda: predict_logits(classifier, join_rows(workspace.reported.rows)))
+    attack = 0.0
+    if study.evaluation.attack_radius > 0:
+        attacked = workspace.reported.clean(study.evaluation.attack_examples)
+        some = replace(attacked, blocks=attacked.blocks[:1], rows=attacked.rows[:1])
+        share = len(attacked.labels) / len(some.labels)
+        attack = share * _timed(lambda: attack_logits(classifier, some, study.evaluation, units=units, seed=0))
+    tuning = fit.schedule.steps * update + study.train.validations * validate
+    refit = tuning + evaluate + attack
+    total = study.tune.trials * tuning + len(study.refit.seeds) * refit
+    return Cost(
+        scale=scale.name, method=method.name, update=update, tuning_run=tuning, refit_run=refit, total=total
+    )
+
+
+def _timed(work: object) -> float:
+    assert callable(work)
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _middle(value: Value, kind: type) -> Scalar:
+    if isinstance(value, tuple):
+        return value[0]
+    if not isinstance(value, Range):
+        return value
+    middle = (value.low * value.high) ** 0.5 if value.log else (value.low + value.high) / 2
+    return round(middle) if kind is int else middle

@@ -1,0 +1,278 @@
+"""What a run leaves behind and what a comparison claims: frozen records that survive a round trip through JSON.
+
+Everything after training reads these; `load(save(record)) == record`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from suite.spec import TrialSpec, to_json
+
+State = Literal["complete", "pruned", "failed"]
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+CLEAN = "clean"
+"""The subset name of the untouched reporting split."""
+ATTACK = "embedding-attack"
+"""The subset name of the clean items under the embedding-space PGD attack."""
+
+PREDICTION_COLUMNS = ("example_id", "base_id", "language", "subset", "label", "predicted", "gold_probability")
+"""Columns of `predictions.parquet`, one row per example. Labels are indices into the task's labels; `base_id` is the clean
+item that a perturbed one derives from, and the example's own id otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A moment of training: what the pruner and the live curves see."""
+
+    step: int
+    """Updates done."""
+    steps: int
+    """Updates in all."""
+    metrics: dict[str, float]
+    """Metric name (`suite.naming` grammar) to value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One metric on one subset in one language."""
+
+    __pydantic_config__ = _STRICT
+
+    task: str
+    subset: str
+    metric: str
+    language: str
+    value: float
+    """0 to 1."""
+    n: int
+    """Examples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignmentScore:
+    """One alignment statistic at one layer between the source and one language."""
+
+    __pydantic_config__ = _STRICT
+
+    metric: str
+    layer: int
+    """0 is the embedding output, k the output of transformer layer k."""
+    language: str
+    value: float
+    n: int
+    """Translation pairs."""
+    text: str
+    """Where the pairs come from, such as `cldr` or `sib200`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A data input of a run: what it is, how much of it, and the digest of its content."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    split: str
+    language: str
+    subset: str
+    n: int
+    fingerprint: str
+    """SHA-256 over ids, texts and labels in order."""
+    source: str
+    """Repository or package with its version."""
+    licence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """All that decides a run's numbers besides its spec."""
+
+    __pydantic_config__ = _STRICT
+
+    suite_version: str
+    commit: str | None
+    """Commit of the code, none outside a checkout."""
+    dirty: bool | None
+    packages: dict[str, str]
+    """Distribution to version, of what can move a number."""
+    python: str
+    platform: str
+    cpu: str
+    device: str
+    threads: int
+    checkpoint_fingerprint: str
+    parameters: int
+    """Trained and frozen parameters after trimming."""
+    vocabulary: int
+    """Tokens kept of the checkpoint's vocabulary."""
+    datasets: tuple[Dataset, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run: what was asked, how it ended, what was measured."""
+
+    __pydantic_config__ = _STRICT
+
+    spec: TrialSpec
+    state: State
+    reason: str = ""
+    """Why a run was pruned or failed; empty when complete."""
+    selection: float | None
+    """Source-language validation metric of the final model; none where nothing was trained."""
+    scores: tuple[Score, ...] = ()
+    alignment: tuple[AlignmentScore, ...] = ()
+    curve: tuple[tuple[int, str, float], ...] = ()
+    """(step, metric name, value) in the order measured."""
+    predictions: str | None = None
+    """File name of the per-example predictions, beside the record."""
+    provenance: Provenance | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall seconds by stage: `load`, `train`, `evaluate`, `align`, `total`."""
+    warnings: tuple[str, ...] = ()
+    """What makes a number suspect: a constant predictor, a zero gradient at a positive radius, ..."""
+    started: str = ""
+    """UTC, ISO 8601."""
+
+    def __post_init__(self) -> None:
+        if self.state == "complete" and self.reason:
+            raise ValueError(f"a complete run has no reason, got {self.reason!r}")
+        if self.state != "complete" and not self.reason:
+            raise ValueError(f"a {self.state} run says why, got an empty reason")
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run's folder."""
+        return self.spec.run_id
+
+    def by_language(self, subset: str = CLEAN, metric: str | None = None) -> dict[str, float]:
+        """Language to score on a subset, source first; the study's metric unless another is named."""
+        wanted = metric or self.spec.metric
+        return {s.language: s.value for s in self.scores if s.subset == subset and s.metric == wanted}
+
+    def source_score(self, subset: str = CLEAN, metric: str | None = None) -> float:
+        """Score in the source language; KeyError when the subset has none there."""
+        return self.by_language(subset, metric)[self.spec.task.source]
+
+    def zero_shot_mean(self, subset: str = CLEAN, metric: str | None = None) -> float:
+        """Mean over the target languages in which the subset is defined; never includes the source."""
+        scores = self.by_language(subset, metric)
+        targets = [scores[language] for language in self.spec.task.targets if language in scores]
+        if not targets:
+            raise ValueError(f"subset {subset!r} has no score in any target language of run {self.run_id}")
+        return sum(targets) / len(targets)
+
+    def transfer_gap(self, subset: str = CLEAN, metric: str | None = None) -> float:
+        """Source score minus zero-shot mean."""
+        return self.source_score(subset, metric) - self.zero_shot_mean(subset, metric)
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Subsets measured, in order, `clean` first."""
+        return tuple(dict.fromkeys(s.subset for s in self.scores))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One claim about a robust method against the baseline, with all a reader needs to weigh it.
+
+    Effects are treatment minus baseline in units of the metric (0.01 is one point of accuracy).
+    """
+
+    __pydantic_config__ = _STRICT
+
+    study: str
+    scale: str
+    baseline: str
+    treatment: str
+    task: str
+    quantity: str
+    """`accuracy`, `macro_f1`, or an alignment statistic such as `csls_p1.layer-4`."""
+    subset: str
+    """`clean`, an adversarial subset, or `SUBSET - clean` for a difference in differences."""
+    aggregate: str
+    """A language code, `zero-shot mean`, or `source`."""
+    kind: Literal["primary", "language", "subset", "interaction", "alignment"]
+    """What the row is for: the primary claim, one language, a subset's macro-average, subset minus clean, alignment."""
+    unit: str
+    """What was resampled: `seed x item` or `seed`."""
+    claim: str
+    """The claim the test fits, such as `method beats baseline on new seeds and items; languages fixed`."""
+    n_seeds: int
+    n_items: int
+    """Distinct items per run (summed over languages where they are not parallel); 0 where the unit is the seed."""
+    test: str
+    statistic: float
+    degrees_of_freedom: float
+    p: float
+    p_adjusted: float
+    correction: str
+    family: str
+    family_size: int
+    baseline_mean: float
+    treatment_mean: float
+    effect: float
+    low: float
+    high: float
+    confidence: float
+    mde: float
+    """Smallest true effect this comparison would find with 80 % power at its seeds and items."""
+    seed_correlation: float | None = None
+    """Correlation of the two arms' seed means; pairing helps where it is positive."""
+
+
+_RECORD = TypeAdapter(RunRecord)
+_COMPARISONS = TypeAdapter(tuple[Comparison, ...])
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write so that a reader sees the old content or the whole new one, even after a crash."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save_record(record: RunRecord, folder: Path) -> Path:
+    """Write `record.json` into the run's folder; its presence is what makes a run finished."""
+    path = folder / "record.json"
+    write_atomically(path, (json.dumps(to_json(record), indent=1, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def load_record(path: Path) -> RunRecord:
+    """Read a record; ValueError names the file and what is wrong with it."""
+    try:
+        return _RECORD.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path} is not a run record: {error.errors()[0]['msg']}; delete it to run it again") from None
+
+
+def load_records(folders: Iterable[Path]) -> list[RunRecord]:
+    """Every record in the given run folders, in order; folders without one are unfinished runs and are skipped."""
+    return [load_record(f / "record.json") for f in folders if (f / "record.json").is_file()]
+
+
+def save_comparisons(comparisons: Iterable[Comparison], path: Path) -> None:
+    """Write comparisons as a JSON list."""
+    write_atomically(path, (json.dumps([to_json(c) for c in comparisons], indent=1) + "\n").encode())
+
+
+def load_comparisons(path: Path) -> tuple[Comparison, ...]:
+    """Read comparisons back."""
+    return _COMPARISONS.validate_json(path.read_bytes())

@@ -1,0 +1,171 @@
+"""Comparisons as sentences: direction only where a test found one, and never more than it found.
+
+A difference that was not found is reported with the smallest effect the comparison would find, not as no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from suite.records import CLEAN, Comparison
+from suite.report.changes import Changes
+from suite.report.gather import Arm, Comparisons, finds_difference
+from suite.report.render import escape_markdown
+from suite.report.table import decimals_for, number_text, p_text
+from suite.spec import StudySpec
+from suite.stats.association import Association
+
+LISTED = 6
+"""Statistics named one by one before the rest are counted."""
+
+
+def primary_sentence(study: StudySpec, c: Comparison) -> str:
+    """The claim, with effect, interval, test, adjusted p, family, n and the smallest effect it would find."""
+    metric, digits = escape_markdown(c.quantity), _digits(c)
+    means = f"{_points(c.treatment_mean, digits)} against {_points(c.baseline_mean, digits)} %"
+    found = f"smallest effect this comparison would find with 80 % power is {_points(c.mde, digits)} points"
+    who, evidence = f"**{escape_markdown(c.scale)} · {c.treatment}**", _evidence(study, c)
+    if finds_difference(c):
+        claim = f"{'raises' if c.effect > 0 else 'lowers'} zero-shot mean {metric}"
+        size = f"by {_points(abs(c.effect), digits)} points against {c.baseline}"
+        return f"{who} {claim} {size}: {means} ({evidence}). The {found}.{_margin(study, c)}"
+    claim = f"no difference found from {c.baseline} in zero-shot mean {metric}; the {found}"
+    return f"{who}: {claim}. Observed: {means}, {_signed(c.effect, digits)} points ({evidence}).{_margin(study, c)}"
+
+
+def _digits(c: Comparison) -> int:
+    """Decimals in points that the interval warrants: one, or two where it is narrow."""
+    return max(1, min(2, decimals_for([100 * (c.high - c.low) / 4])))
+
+
+def _evidence(study: StudySpec, c: Comparison) -> str:
+    statistic = f"t({c.degrees_of_freedom:.1f}) = {number_text(c.statistic, 2)}"
+    matched = "matched seeds" if c.seed_correlation is not None else "seeds"
+    low, high = (_signed(bound, _digits(c)) for bound in (c.low, c.high))
+    return (
+        f"{100 * c.confidence:g} % interval {low} to {high} points; "
+        f"{c.test}, {statistic}, {_p('p', c.p)}, {_p('adjusted p', c.p_adjusted)} by {c.correction} "
+        f"over {_count(c.family_size, 'comparison')}; {c.n_seeds} {matched}, {c.n_items:,} items, "
+        f"{len(study.task.targets)} languages"
+    )
+
+
+def _margin(study: StudySpec, c: Comparison) -> str:
+    """What the interval says about the smallest difference that matters, where one was declared."""
+    margin = study.comparison.margin
+    if margin is None:
+        return ""
+    if -margin < c.low and c.high < margin:
+        return f" The whole interval lies within ±{100 * margin:g} points, the smallest difference that matters here."
+    if not finds_difference(c):
+        return f" The interval reaches beyond ±{100 * margin:g} points, so it does not show the two to be equivalent."
+    return ""
+
+
+def language_sentences(study: StudySpec, comparisons: Comparisons) -> list[str]:
+    """Per scale and method: in which languages a difference was found, in how many the effect points up."""
+    sentences = []
+    for (scale, method), group in _by_arm(comparisons).items():
+        if not (tested := [c for c in group if c.aggregate in study.task.targets and c.subset == CLEAN]):
+            continue
+        found = [c for c in tested if finds_difference(c)]
+        parts = [
+            f"{word} in {len(part)} ({', '.join(f'{c.aggregate} {_signed(c.effect)}' for c in part)})"
+            for word, part in (
+                ("better", [c for c in found if c.effect > 0]),
+                ("worse", [c for c in found if c.effect < 0]),
+            )
+            if part
+        ]
+        parts.append(f"no difference found in {len(tested) - len(found)}")
+        up = sum(c.effect > 0 for c in tested)
+        sentences.append(
+            f"{escape_markdown(scale)} · {method}, {len(tested)} languages: {', '.join(parts)}; "
+            f"{up} of {len(tested)} effects point up ({_family(tested)})."
+        )
+    return sentences
+
+
+def subset_sentences(comparisons: Comparisons) -> list[str]:
+    """Per scale and method, a line per subset: the change of the zero-shot mean, and that beyond the clean items."""
+    sentences = []
+    for (scale, method), group in _by_arm(comparisons).items():
+        listed = [f"  - {escape_markdown(c.subset)}: {_finding(c)}" for c in group]
+        sentences.append("\n".join([f"{escape_markdown(scale)} · {method} ({_family(group)}), points:", *listed]))
+    return sentences
+
+
+def alignment_sentences(study: StudySpec, comparisons: Comparisons) -> list[str]:
+    """Per scale and method: how many alignment statistics moved, the clearest of them with their intervals."""
+    sentences = []
+    for (scale, method), group in _by_arm(comparisons).items():
+        found = sorted((c for c in group if finds_difference(c)), key=lambda c: c.p_adjusted)
+        named = "; ".join(
+            f"{escape_markdown(c.quantity)} {number_text(c.effect, 3, signed=True)} "
+            f"[{number_text(c.low, 3, signed=True)}, {number_text(c.high, 3, signed=True)}]"
+            for c in found[:LISTED]
+        )
+        rest = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        moved = f"{len(found)} of {len(group)} alignment statistics differ from {study.comparison.baseline}"
+        sentences.append(
+            f"{escape_markdown(scale)} · {method}: {moved}{': ' + named + rest if found else ''} ({_family(group)})."
+        )
+    return sentences
+
+
+def association_sentences(
+    study: StudySpec, changes: Changes, between: Association | None, within: Association | None
+) -> list[str]:
+    """Whether transfer moves with alignment, between languages and within them over seeds; and whether these agree."""
+    names = ((between, "between languages"), (within, "within a language over seeds"))
+    parts = [
+        f"{name} r = {number_text(part.correlation, 2, signed=True)} ({_p('permutation p', part.p)})"
+        for part, name in names
+        if part is not None
+    ]
+    if not parts:
+        return []
+    n = f"{_count(len(changes.scales), 'scale')}, {len(changes.seeds)} seeds, {len(changes.languages)} languages"
+    sentence = (
+        f"{changes.method}: change of {escape_markdown(changes.statistic)} with change of "
+        f"{escape_markdown(study.tune.metric)} against {study.comparison.baseline}: {'; '.join(parts)}; {n}. "
+        "An association, not a cause."
+    )
+    if between and within and between.slope * within.slope < 0:
+        sentence += " The two parts disagree in sign (Simpson's paradox): neither stands for the other."
+    return [sentence]
+
+
+def _by_arm(comparisons: Comparisons) -> dict[Arm, list[Comparison]]:
+    groups: dict[Arm, list[Comparison]] = {}
+    for c in comparisons:
+        groups.setdefault((c.scale, c.treatment), []).append(c)
+    return groups
+
+
+def _finding(c: Comparison) -> str:
+    verdict = "" if finds_difference(c) else f", no difference found, MDE {_points(c.mde)}"
+    return f"{_signed(c.effect)} [{_signed(c.low)}, {_signed(c.high)}], {_p('adjusted p', c.p_adjusted)}{verdict}"
+
+
+def _family(group: Sequence[Comparison]) -> str:
+    families = dict.fromkeys(f"{c.correction} over {_count(c.family_size, 'comparison')}" for c in group)
+    seeds = dict.fromkeys(f"{c.n_seeds} seeds" for c in group)
+    return ", ".join([*families, *seeds])
+
+
+def _p(name: str, p: float) -> str:
+    text = p_text(p)
+    return f"{name} < {text[1:]}" if text.startswith("<") else f"{name} = {text}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _points(share: float, digits: int = 1) -> str:
+    return number_text(100 * share, digits)
+
+
+def _signed(share: float, digits: int = 1) -> str:
+    return number_text(100 * share, digits, signed=True)

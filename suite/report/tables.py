@@ -1,0 +1,222 @@
+"""Tables of what was measured: main results, adversarial subsets, alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from suite.records import CLEAN, AlignmentScore, Comparison, RunRecord
+from suite.report.gather import (
+    UNTOUCHED,
+    ZERO_SHOT,
+    Comparisons,
+    alignment_metrics,
+    chosen,
+    finds_difference,
+    metrics_measured,
+    over_seeds,
+    refits,
+    untouched,
+)
+from suite.report.signature import mark_notes, signature
+from suite.report.table import PERCENT, Cell, Column, Mark, Table, ranked, rounded
+from suite.spec import StudySpec
+
+Measure = Callable[[RunRecord], float | None]
+"""One number of a run, none where it was not measured."""
+
+
+def main_results(study: StudySpec, records: Sequence[RunRecord], comparisons: Comparisons, metric: str = "") -> Table:
+    """Scale x method against source, every target language, zero-shot mean and transfer gap; mean ± sd over seeds."""
+    metric = metric or study.tune.metric
+    tested = tuple(c for c in chosen(comparisons, "primary", "language") if c.quantity == metric and c.subset == CLEAN)
+    places: dict[str, Measure] = {
+        language: _language(language, metric) for language in _measured_languages(study, records, metric)
+    }
+    places["zero_shot_mean"] = lambda run: _defined(run.zero_shot_mean, CLEAN, metric)
+    places["transfer_gap"] = lambda run: _defined(run.transfer_gap, CLEAN, metric)
+    headers = {"zero_shot_mean": "zero-shot", "transfer_gap": "gap", study.task.source: f"{study.task.source} (source)"}
+    stars = {(c.scale, c.treatment, _place(c)): finds_difference(c) for c in tested}
+    table = _results(study, records, places, headers, stars)
+    split = study.evaluation.report_on
+    return _finished(
+        Table(
+            name="main" if metric == study.tune.metric else f"main-{metric}",
+            title=f"{study.name}: {metric} on {split}, points; mean ± sd over seeds",
+            columns=table.columns,
+            rows=table.rows,
+            notes=(
+                f"zero-shot: mean over the {len(study.task.targets)} target languages; "
+                "gap: source minus zero-shot mean.",
+                *mark_notes(study, tested),
+            ),
+            signature=signature(study, records, tested),
+            variable="aggregate",
+            quantity=metric,
+        ),
+        unranked=("transfer_gap",),
+    )
+
+
+def subset_results(study: StudySpec, records: Sequence[RunRecord], comparisons: Comparisons) -> Table:
+    """Scale x method against the adversarial subsets: zero-shot mean of each, mean ± sd over seeds."""
+    metric = study.tune.metric
+    subsets = dict.fromkeys(s for runs in refits(study, records).values() for run in runs for s in run.subsets)
+    tested = tuple(c for c in chosen(comparisons, "primary", "subset") if c.quantity == metric)
+    stars = {(c.scale, c.treatment, c.subset): finds_difference(c) for c in tested}
+    places = {subset: _zero_shot(subset, metric) for subset in subsets}
+    table = _results(study, records, places, {}, stars)
+    return _finished(
+        Table(
+            name="subsets",
+            title=f"{study.name}: zero-shot mean {metric} per subset, points; mean ± sd over seeds",
+            columns=table.columns,
+            rows=table.rows,
+            notes=(*_coverage(study, records, list(subsets)), *mark_notes(study, tested)),
+            signature=signature(study, records, tested),
+            variable="subset",
+            quantity=metric,
+        )
+    )
+
+
+def alignment_results(study: StudySpec, records: Sequence[RunRecord], comparisons: Comparisons) -> Table:
+    """Scale x stage x layer against the alignment statistics, before and after fine-tuning; mean over languages."""
+    metrics = alignment_metrics(study, records)
+    columns = (
+        *(Column(key=key, header=key, kind="text", role="label") for key in ("scale", "stage", "text")),
+        *(Column(key=key, header=key, kind="count", role="label") for key in ("layer", "seeds")),
+        *(Column(key=metric, header=metric, kind="level", decimals=3) for metric in metrics),
+    )
+    rows = [
+        (Cell(value=scale), Cell(value=stage), Cell(value=text), Cell(value=layer), Cell(value=len(runs)), *cells)
+        for scale, stage, runs in _stages(study, records)
+        for text, layer in _layers(runs)
+        for cells in [[over_seeds(_alignment(study, runs, m, layer, text)) for m in metrics]]
+    ]
+    table = Table(
+        name="alignment",
+        title=f"{study.name}: alignment with {study.task.source} per layer, mean over target languages",
+        columns=columns,
+        rows=tuple(rows),
+        notes=(
+            f"Stage {UNTOUCHED}: the checkpoint before fine-tuning; other stages: mean ± sd over seeds after it. "
+            "Layer 0 is the embedding output.",
+        ),
+        signature=signature(study, records),
+    )
+    for metric in metrics:
+        table = rounded(table, [metric])
+    return table
+
+
+def _results(
+    study: StudySpec,
+    records: Sequence[RunRecord],
+    places: dict[str, Measure],
+    headers: dict[str, str],
+    stars: dict[tuple[str, str, str], bool],
+) -> Table:
+    """One row per (scale, method) with refits, one column per place, as a bare table."""
+    labels = (
+        Column(key="scale", header="scale", kind="text", role="label"),
+        Column(key="method", header="method", kind="text", role="label"),
+        Column(key="seeds", header="seeds", kind="count", role="label"),
+    )
+    measures = (Column(key=key, header=headers.get(key, key), kind="level", unit=PERCENT) for key in places)
+    rows = []
+    for (scale, method), runs in refits(study, records).items():
+        cells = [
+            _starred(over_seeds(_values(runs, measure)), stars.get((scale, method, key), False))
+            for key, measure in places.items()
+        ]
+        rows.append((Cell(value=scale), Cell(value=method), Cell(value=len(runs)), *cells))
+    return Table(name="results", title="", columns=(*labels, *measures), rows=tuple(rows))
+
+
+def _finished(table: Table, unranked: tuple[str, ...] = ()) -> Table:
+    """Round all measures alike, then mark the best among what reads differently."""
+    keys = [column.key for column in table.columns if column.role == "measure"]
+    return ranked(rounded(table, keys), [key for key in keys if key not in unranked], within="scale")
+
+
+def _values(runs: Sequence[RunRecord], measure: Measure) -> list[float]:
+    return [value for run in runs if (value := measure(run)) is not None]
+
+
+def _starred(cell: Cell, significant: bool) -> Cell:
+    marks: frozenset[Mark] = frozenset(["significant"]) if significant else frozenset()
+    return Cell(value=cell.value, spread=cell.spread, marks=marks)
+
+
+def _language(language: str, metric: str) -> Measure:
+    return lambda run: run.by_language(CLEAN, metric).get(language)
+
+
+def _zero_shot(subset: str, metric: str) -> Measure:
+    return lambda run: _defined(run.zero_shot_mean, subset, metric)
+
+
+def _defined(aggregate: Callable[[str, str], float], subset: str, metric: str) -> float | None:
+    """The aggregate, or none where the subset has no score in the languages it needs."""
+    try:
+        return aggregate(subset, metric)
+    except (KeyError, ValueError):
+        return None
+
+
+def _place(comparison: Comparison) -> str:
+    return "zero_shot_mean" if comparison.aggregate == ZERO_SHOT else comparison.aggregate
+
+
+def _measured_languages(study: StudySpec, records: Sequence[RunRecord], metric: str) -> list[str]:
+    seen = {
+        language for runs in refits(study, records).values() for r in runs for language in r.by_language(CLEAN, metric)
+    }
+    return [language for language in study.task.languages if language in seen]
+
+
+def _coverage(study: StudySpec, records: Sequence[RunRecord], subsets: list[str]) -> tuple[str, ...]:
+    """A note naming the subsets that are not defined in every target language."""
+    metric = study.tune.metric
+    found = {
+        subset: {
+            language
+            for runs in refits(study, records).values()
+            for run in runs
+            for language in run.by_language(subset, metric)
+            if language in study.task.targets
+        }
+        for subset in subsets
+    }
+    total = len(study.task.targets)
+    partial = [f"{subset} in {len(found[subset])}" for subset in subsets if len(found[subset]) < total]
+    return (f"Of the {total} target languages: {', '.join(partial)}; every other subset in all.",) if partial else ()
+
+
+def _stages(study: StudySpec, records: Sequence[RunRecord]) -> list[tuple[str, str, list[RunRecord]]]:
+    """(scale, stage, runs) with alignment measured, the untouched checkpoint first at each scale."""
+    before, after = untouched(records), refits(study, records)
+    stages: list[tuple[str, str, list[RunRecord]]] = []
+    for scale in (s.name for s in study.scale):
+        stages += [(scale, UNTOUCHED, [before[scale]])] if scale in before else []
+        stages += [(scale, method, runs) for (at, method), runs in after.items() if at == scale]
+    return [(scale, stage, runs) for scale, stage, runs in stages if any(run.alignment for run in runs)]
+
+
+def _layers(runs: Sequence[RunRecord]) -> list[tuple[str, int]]:
+    return sorted({(a.text, a.layer) for run in runs for a in run.alignment})
+
+
+def _alignment(study: StudySpec, runs: Sequence[RunRecord], metric: str, layer: int, text: str) -> list[float]:
+    """Mean over target languages, one number per run that has it."""
+
+    def wanted(score: AlignmentScore) -> bool:
+        return (score.metric, score.layer, score.text) == (metric, layer, text) and score.language in study.task.targets
+
+    per_run = [[a.value for a in run.alignment if wanted(a)] for run in runs]
+    return [sum(values) / len(values) for values in per_run if values]
+
+
+def other_metrics(study: StudySpec, records: Sequence[RunRecord]) -> list[str]:
+    """Metrics measured besides the study's own: each gets a main table too."""
+    return [metric for metric in metrics_measured(study, records) if metric != study.tune.metric]

@@ -1,0 +1,494 @@
+"""Study files and what they resolve to: frozen records, strict validation, digests.
+
+A study file (TOML, three levels at most) becomes a `StudySpec`; one point of its grid becomes a `TrialSpec`, which is
+enough to run a trial alone. Nothing here trains, loads data or imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from suite.naming import nearest, unknown
+
+T = TypeVar("T")
+Scalar = bool | int | float | str
+Phase = Literal["checkpoint", "tune", "refit"]
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+def _law(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """An interval to tune over: `low <= high`; `log` samples the logarithm and needs `low > 0`."""
+
+    __pydantic_config__ = _STRICT
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _law(math.isfinite(self.low) and math.isfinite(self.high), f"a range is finite, got {self.low}..{self.high}")
+        _law(self.low <= self.high, f"low <= high must hold, got low = {self.low}, high = {self.high}")
+        _law(
+            not self.log or self.low > 0,
+            f"log = true needs low > 0, got low = {self.low}; raise low or drop log",
+        )
+
+
+Value = bool | int | float | str | Range | tuple[Scalar, ...]
+"""A hyperparameter as written in a study: fixed, an interval (`Range`) or a list of choices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """What is learnt and where it is tested."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    """An entry of `suite.tasks.TASKS`, or `package.module:function`."""
+    source: str = "en"
+    targets: tuple[str, ...]
+    train_examples: int | None = None
+    """At most this many source-language training examples; none means all."""
+    validation_examples: int | None = None
+    test_examples: int | None = None
+    """At most this many reported examples per language."""
+    synonyms: str | None = None
+    """JSON file of synonym sets for data augmentation (word to list of words); none takes the nearest whole words in the
+    encoder's own embedding table."""
+
+    def __post_init__(self) -> None:
+        _law(len(self.targets) > 0, "targets names at least one language")
+        _law(len(set(self.targets)) == len(self.targets), f"targets are distinct, got {list(self.targets)}")
+        _law(
+            self.source not in self.targets,
+            f"the source language is not a target (zero-shot), got {self.source!r} in both",
+        )
+        for name in ("train_examples", "validation_examples", "test_examples"):
+            count = getattr(self, name)
+            _law(count is None or count >= 2, f"{name} is at least 2, got {count}")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Source first, then targets in the order of the study."""
+        return (self.source, *self.targets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """One model scale: a checkpoint and how many of its layers are kept."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    checkpoint: str
+    """`me5-small-q4` (embedded), a local directory, or a hub id."""
+    revision: str | None = None
+    """Commit hash of a hub checkpoint; required for a hub id, so that the study stays what it was."""
+    layers: int | None = None
+    """Keep the first so many transformer layers; none keeps all."""
+    prefix: str = ""
+    """Put before every text, such as E5's `query: `."""
+    learning_rate: float | Range | None = None
+    """Replaces `train.learning_rate` at this scale."""
+
+    def __post_init__(self) -> None:
+        _law(self.layers is None or self.layers >= 1, f"layers is at least 1, got {self.layers}")
+        _check_learning_rate(self.learning_rate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSpec:
+    """A training method and its hyperparameters; which names it takes is its function's signature."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    parameters: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSpec:
+    """The fine-tuning recipe, the same for every method of a study."""
+
+    __pydantic_config__ = _STRICT
+
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float | Range
+    """Peak rate of the encoder; linear warm-up, then linear decay to 0."""
+    head_learning_rate: float = 1e-3
+    warmup: float = 0.1
+    """Share of the updates spent warming up, 0 to 1."""
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    dropout: float = 0.1
+    max_length: int = 128
+    """Tokens kept of a text, special tokens included."""
+    train_embeddings: bool = True
+    """Whether the word-embedding table is trained; robust methods perturb its output either way."""
+    validations: int = 4
+    """How often the source-language validation metric is measured during a run; the pruner's curve."""
+
+    def __post_init__(self) -> None:
+        _check_learning_rate(self.learning_rate)
+        for name in ("epochs", "batch_size", "validations"):
+            _law(getattr(self, name) >= 1, f"{name} is at least 1, got {getattr(self, name)}")
+        _law(self.max_length >= 4, f"max_length is at least 4 tokens, got {self.max_length}")
+        _law(0 <= self.dropout < 1, f"0 <= dropout < 1 must hold, got {self.dropout}")
+        _law(0 <= self.warmup <= 1, f"0 <= warmup <= 1 must hold, got {self.warmup}")
+        _law(self.weight_decay >= 0, f"weight_decay is not negative, got {self.weight_decay}")
+        _law(self.clip_norm > 0, f"clip_norm is positive, got {self.clip_norm}")
+        _law(self.head_learning_rate > 0, f"head_learning_rate is positive, got {self.head_learning_rate}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneSpec:
+    """How each (scale, method) is tuned: the same budget for every method, `standard` included."""
+
+    __pydantic_config__ = _STRICT
+
+    trials: int
+    seed: int = 0
+    """Seeds the sampler (with the trial's number) and every tuning trial's training."""
+    select_on: Literal["validation", "test"] = "validation"
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    startup_trials: int = 5
+    """Trials drawn at random before the sampler models the objective."""
+    pruner: Literal["median", "none"] = "median"
+    storage: str | None = None
+    """An Optuna storage URL; none is sqlite beside the study's records."""
+
+    def __post_init__(self) -> None:
+        _law(self.trials >= 1, f"trials is at least 1, got {self.trials}")
+        _law(self.startup_trials >= 1, f"startup_trials is at least 1, got {self.startup_trials}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefitSpec:
+    """Fresh seeds on which the best configuration of each (scale, method) is trained again."""
+
+    __pydantic_config__ = _STRICT
+
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+
+    def __post_init__(self) -> None:
+        _law(len(self.seeds) >= 2, f"refit needs at least 2 seeds for an interval, got {len(self.seeds)}")
+        _law(len(set(self.seeds)) == len(self.seeds), f"refit seeds are distinct, got {list(self.seeds)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSpec:
+    """What every refit is measured on."""
+
+    __pydantic_config__ = _STRICT
+
+    report_on: Literal["test", "validation"] = "test"
+    subsets: tuple[str, ...] = ()
+    """Adversarial subsets, entries of `suite.tasks.SUBSETS`."""
+    attack_radius: float = 0.0
+    """Radius of the embedding-space PGD attack at test time, relative to the mean embedding norm; 0 is no attack."""
+    attack_steps: int = 3
+    attack_examples: int | None = None
+    """At most this many clean examples per language are attacked; K steps cost 2 K + 1 forward passes each."""
+
+    def __post_init__(self) -> None:
+        _law(self.attack_radius >= 0, f"attack_radius is not negative, got {self.attack_radius}")
+        _law(self.attack_steps >= 1, f"attack_steps is at least 1, got {self.attack_steps}")
+        few = self.attack_examples
+        _law(few is None or few >= 2, f"attack_examples is at least 2, got {few}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignmentSpec:
+    """Which alignment statistics are measured, on how much parallel text."""
+
+    __pydantic_config__ = _STRICT
+
+    metrics: tuple[str, ...] = (
+        "csls_p1",
+        "csls_p1_forward",
+        "csls_p1_backward",
+        "cosine_p1",
+        "cosine_p1_forward",
+        "cosine_p1_backward",
+        "cosine_gap",
+        "linear_cka",
+        "mutual_knn",
+        "isoscore",
+        "hubness",
+    )
+    """Entries of `suite.alignment.ALIGNMENT`; the first is the headline `alignment/mean`."""
+    pairs: int = 500
+    """At most this many translation pairs per language."""
+
+    def __post_init__(self) -> None:
+        _law(self.pairs >= 20, f"pairs is at least 20 for retrieval to mean anything, got {self.pairs}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSpec:
+    """How robust runs are compared with the baseline."""
+
+    __pydantic_config__ = _STRICT
+
+    baseline: str = "standard"
+    confidence: float = 0.95
+    correction: Literal["holm", "hommel", "bonferroni"] = "holm"
+    """Family-wise correction of the primary family: every (scale, robust method) on the zero-shot mean."""
+    margin: float | None = None
+    """Smallest difference that matters, in points of the metric (0.01 is one point)."""
+
+    def __post_init__(self) -> None:
+        _law(0.5 < self.confidence < 1, f"0.5 < confidence < 1 must hold, got {self.confidence}")
+        _law(self.margin is None or self.margin > 0, f"margin is positive, got {self.margin}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """A whole study: task, scales, methods, search spaces, seeds, what is measured and how it is compared."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    question: str
+    task: TaskSpec
+    scale: tuple[Scale, ...]
+    method: tuple[MethodSpec, ...]
+    train: TrainSpec
+    tune: TuneSpec
+    refit: RefitSpec = RefitSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    alignment: AlignmentSpec = AlignmentSpec()
+    comparison: ComparisonSpec = ComparisonSpec()
+    hub: str | None = None
+    """Root of a local hub mirror; `SUITE_HUB` takes precedence. Where data lies is not part of any digest."""
+    tracking: str | None = None
+    """MLflow tracking URI; `MLFLOW_TRACKING_URI` takes precedence; none is sqlite beside the records."""
+
+    def __post_init__(self) -> None:
+        _law(
+            bool(self.name) and all(c.isalnum() or c in "-_." for c in self.name),
+            f"name is letters, digits, '-', '_' and '.', as it names a folder; got {self.name!r}",
+        )
+        for kind, names in (("scale", [s.name for s in self.scale]), ("method", [m.name for m in self.method])):
+            _law(len(names) >= 1, f"a study has at least one {kind}")
+            _law(len(set(names)) == len(names), f"{kind} names are distinct, got {names}")
+        methods = [m.name for m in self.method]
+        _law(
+            self.comparison.baseline in methods,
+            f"comparison.baseline is one of the study's methods {methods}, got {self.comparison.baseline!r}",
+        )
+        _law(
+            self.tune.select_on != self.evaluation.report_on,
+            f"selecting on the reporting split is peeking, got select_on = report_on = {self.tune.select_on!r}; "
+            "select on 'validation' and report on 'test'",
+        )
+        _law(
+            self.tune.select_on != "test",
+            "selection never sees the test split; set tune.select_on = 'validation'",
+        )
+        _law(
+            self.tune.seed not in self.refit.seeds,
+            f"refit seeds are fresh, got tuning seed {self.tune.seed} among refit seeds {list(self.refit.seeds)}",
+        )
+
+    def find_scale(self, name: str) -> Scale:
+        """The scale of that name; ValueError lists the known ones."""
+        return _find("scale", name, {s.name: s for s in self.scale})
+
+    def find_method(self, name: str) -> MethodSpec:
+        """The method of that name; ValueError lists the known ones."""
+        return _find("method", name, {m.name: m for m in self.method})
+
+    @property
+    def robust_methods(self) -> tuple[str, ...]:
+        """Every method but the baseline, in the order of the study."""
+        return tuple(m.name for m in self.method if m.name != self.comparison.baseline)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything but where data and servers are."""
+        return digest({k: v for k, v in to_json(self).items() if k not in ("hub", "tracking")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSpec:
+    """One training run, or one look at an untouched checkpoint: enough to run, alone."""
+
+    __pydantic_config__ = _STRICT
+
+    study: str
+    phase: Phase
+    scale: Scale
+    method: str
+    """An entry of `suite.methods.METHODS`; `untouched` in the phase `checkpoint`."""
+    hyperparameters: dict[str, Scalar]
+    """The method's own, all fixed."""
+    learning_rate: float
+    seed: int
+    number: int | None = None
+    """The Optuna trial's number in the phase `tune`."""
+    task: TaskSpec
+    train: TrainSpec
+    evaluation: EvaluationSpec
+    alignment: AlignmentSpec
+    select_on: Literal["validation", "test"] = "validation"
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every field: two trials with one digest are the same run."""
+        return digest(to_json(self))
+
+    @property
+    def run_id(self) -> str:
+        """Names the run's folder: readable first, unique last."""
+        return f"{self.phase}-{self.scale.name}-{self.method}-seed{self.seed}-{self.digest[:12]}"
+
+
+def _check_learning_rate(rate: float | Range | None) -> None:
+    lowest = rate.low if isinstance(rate, Range) else rate
+    _law(lowest is None or lowest > 0, f"learning_rate is positive, got {lowest}")
+
+
+def _find(kind: str, name: str, known: dict[str, T]) -> T:
+    if name not in known:
+        raise ValueError(unknown(kind, name, known))
+    return known[name]
+
+
+def to_json(record: Any) -> Any:
+    """A record as plain JSON values: dataclasses become dicts, tuples lists."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, dict):
+        return {key: to_json(value) for key, value in record.items()}
+    if isinstance(record, tuple | list):
+        return [to_json(value) for value in record]
+    return record
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value (sorted keys, no spaces, shortest float repr)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_study(path: Path) -> StudySpec:
+    """Read and validate a study file.
+
+    Raises:
+        ValueError: one line naming the file, the exact path of the key, the law and the remedy.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"no study file at {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
+    try:
+        return _STUDY.validate_json(json.dumps(_fold_parameters(table)))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_explain(error)}") from None
+    except TypeError as error:
+        raise ValueError(f"{path}: dates and times have no place in a study: {error}") from None
+
+
+def _fold_parameters(table: dict[str, Any]) -> dict[str, Any]:
+    """Move a method's own keys under `parameters`: the file stays flat, the record stays strict."""
+    methods = table.get("method")
+    if not isinstance(methods, list) or not all(isinstance(m, dict) for m in methods):
+        return table
+    folded = [
+        {
+            **({"name": m["name"]} if "name" in m else {}),
+            "parameters": {k: v for k, v in m.items() if k != "name"},
+        }
+        for m in methods
+    ]
+    return {**table, "method": folded}
+
+
+def _explain(error: ValidationError) -> str:
+    """Every distinct fault on one line: path, law, value, and the nearest known name of a typo."""
+    faults: dict[str, str] = {}
+    listed = error.errors(include_url=False)
+    in_ranges = any("Range" in fault["loc"] for fault in listed)
+    for fault in listed:
+        if in_ranges and isinstance(fault["input"], dict) and "Range" not in fault["loc"]:
+            continue  # a table where a number may stand too: only what is wrong with it as a range matters
+        where = _path(fault["loc"])
+        faults.setdefault(where, _describe(fault, where))
+    return "; ".join(faults.values())
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """`("scale", 1, "chekpoint")` as `scale[1].chekpoint`, without pydantic's union tags."""
+    written = ""
+    for part in loc:
+        if isinstance(part, int):
+            written += f"[{part}]"
+        elif part in _UNION_TAGS or part.startswith("tuple[") or part == "parameters":
+            continue
+        else:
+            written += f".{part}" if written else part
+    return written
+
+
+_UNION_TAGS = {"bool", "int", "float", "str", "Range"}
+
+
+def _describe(fault: Any, where: str) -> str:
+    leaf = where.rpartition(".")[2]
+    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        siblings = _known_keys(fault["loc"][:-1])
+        guess = nearest(leaf, siblings)
+        meant = f"; did you mean {guess!r}?" if guess else f"; known here: {', '.join(siblings)}"
+        return f"{where}: unknown key{meant}"
+    if fault["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{where}: required key is missing"
+    if fault["type"] == "value_error":
+        return f"{where}: {fault['ctx']['error']}" if where else str(fault["ctx"]["error"])
+    expected = fault["msg"].removeprefix("Input should be ")
+    return f"{where}: should be {expected}, got {fault['input']!r}"
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    """Keys known at the place of an error, by walking the records' field types."""
+    record: Any = StudySpec
+    for part in loc:
+        if isinstance(part, int) or part in _UNION_TAGS - {"Range"}:
+            continue
+        record = _RECORDS.get(part, Range if part == "Range" or record is MethodSpec else record)
+    return [f.name for f in dataclasses.fields(record)]
+
+
+_RECORDS: dict[str | int, Any] = {
+    "task": TaskSpec,
+    "scale": Scale,
+    "method": MethodSpec,
+    "train": TrainSpec,
+    "tune": TuneSpec,
+    "refit": RefitSpec,
+    "evaluation": EvaluationSpec,
+    "alignment": AlignmentSpec,
+    "comparison": ComparisonSpec,
+}
+_STUDY = TypeAdapter(StudySpec)

@@ -1,0 +1,175 @@
+"""The crossed seed-by-item test (quasi-F): does the treatment beat the baseline for new seeds and new items?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from suite.stats.checks import Matrix, Vector, as_strata, as_weights, check_items
+from suite.stats.components import Term, combine, mean_squares, sample_variance, term
+from suite.stats.estimate import Estimate, infer
+from suite.stats.seeds import seed_correlation
+
+
+def crossed(
+    strata: Sequence[ArrayLike],
+    weights: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+    correlation: float | None = None,
+) -> Estimate:
+    """Test a weighted sum of mean differences whose seeds are paired, with seeds and items random.
+
+    Each stratum is a matrix [S, n_l] of per-seed, per-item differences (treatment minus baseline). All strata share
+    their seeds; items are independent between strata. The estimate is sum_l w_l mean(d_l); equal weights 1/L by
+    default, so one matrix is one language and several are a macro-average over languages with texts of their own.
+    Weights (1, -1) give a difference in differences over different items. Where the strata are the same items, such as
+    translations, average them first with `macro_parallel`.
+    `correlation` is passed on to the result as its `seed_correlation`.
+
+    Raises:
+        ValueError: fewer than two seeds or items, unequal seeds, weights that do not match, or values not finite.
+
+    Source: Clark 1973 (quasi-F) with Satterthwaite 1946; see `components.combine` for negative components. With one
+    stratum equal to lmerTest on `d ~ 1 + (1|seed) + (1|item)`.
+    """
+    matrices = as_strata(strata, "strata")
+    weights_L = as_weights(weights, len(matrices))
+    seed_values_S = _seed_values(matrices, weights_L)
+    n_seeds = len(seed_values_S)
+    variance, degrees_of_freedom = combine(
+        seeds=[term(sample_variance(seed_values_S) / n_seeds, n_seeds - 1)],
+        items=[_mean_term(matrix.mean(axis=0), w) for matrix, w in zip(matrices, weights_L, strict=True)],
+        residuals=[[part] for part in _residual_terms(matrices, weights_L)],
+    )
+    return infer(
+        float(seed_values_S.mean()),
+        variance,
+        degrees_of_freedom,
+        test="crossed-paired",
+        n_seeds=n_seeds,
+        n_items=_count_items(matrices),
+        confidence=confidence,
+        seed_correlation=correlation,
+    )
+
+
+def crossed_paired(
+    treatment: Sequence[ArrayLike],
+    baseline: Sequence[ArrayLike],
+    weights: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Test treatment against baseline where row s of both arms is one seed: `crossed` on the differences.
+
+    Strata [S, n_l] as in `crossed`, one list per arm. The result carries the arms' correlation over seeds.
+
+    Raises:
+        ValueError: arms that differ in strata, seeds or items, and whatever `crossed` refuses.
+    """
+    left, right = as_strata(treatment, "treatment"), as_strata(baseline, "baseline")
+    check_items(left, right)
+    weights_L = as_weights(weights, len(left))
+    correlation = seed_correlation(_seed_values(left, weights_L), _seed_values(right, weights_L))
+    differences = [arm - other for arm, other in zip(left, right, strict=True)]
+    return crossed(differences, weights_L, confidence=confidence, correlation=correlation)
+
+
+def crossed_unpaired(
+    treatment: Sequence[ArrayLike],
+    baseline: Sequence[ArrayLike],
+    weights: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Test treatment against baseline where the arms' seeds have nothing in common, on the same items.
+
+    Strata [S_arm, n_l], one list per arm; the arms may differ in seeds. With as many seeds in each, seed and residual
+    variances are pooled (2(S - 1) degrees of freedom for seeds); otherwise each arm keeps its own, as in Welch's test.
+
+    Raises:
+        ValueError: arms that differ in strata or items, fewer than two seeds or items, or values not finite.
+
+    Source: with one stratum and equal seeds equal to lmerTest on `y ~ method + (1|item) + (1|item:method) + (1|run)`.
+    """
+    arms = as_strata(treatment, "treatment"), as_strata(baseline, "baseline")
+    check_items(*arms)
+    weights_L = as_weights(weights, len(arms[0]))
+    values = [_seed_values(arm, weights_L) for arm in arms]
+    item_differences = [left.mean(axis=0) - right.mean(axis=0) for left, right in zip(*arms, strict=True)]
+    variance, degrees_of_freedom = combine(
+        seeds=_pool([term(sample_variance(arm_S) / len(arm_S), len(arm_S) - 1) for arm_S in values]),
+        items=[_mean_term(mean_I, w) for mean_I, w in zip(item_differences, weights_L, strict=True)],
+        residuals=[_pool(pair) for pair in zip(*(_residual_terms(arm, weights_L) for arm in arms), strict=True)],
+    )
+    return infer(
+        float(values[0].mean() - values[1].mean()),
+        variance,
+        degrees_of_freedom,
+        test="crossed-unpaired",
+        n_seeds=min(map(len, values)),
+        n_items=_count_items(arms[0]),
+        confidence=confidence,
+    )
+
+
+def macro_parallel(strata: Sequence[ArrayLike], weights: ArrayLike | None = None) -> Matrix:
+    """Return sum_l w_l d_l as one matrix [S, n] for strata that are the same n items, such as translations.
+
+    Equal weights 1/L by default (the macro-average over languages); weights (1, -1) give the per-item difference
+    between a perturbed subset and its clean originals. `crossed` on the result keeps the items shared, as they are.
+
+    Raises:
+        ValueError: strata of different shapes, weights that do not match, or values not finite.
+    """
+    matrices = as_strata(strata, "strata")
+    for first, other in pairwise(matrices):
+        if first.shape != other.shape:
+            raise ValueError(
+                f"parallel strata must share their items; got shapes {first.shape} and {other.shape}; "
+                "pass strata with items of their own to `crossed` with weights instead"
+            )
+    return _weighted_sum(matrices, as_weights(weights, len(matrices)))
+
+
+def _seed_values(matrices: Sequence[Matrix], weights_L: Vector) -> Vector:
+    return _weighted_sum([matrix.mean(axis=1) for matrix in matrices], weights_L)
+
+
+def _weighted_sum(arrays: Sequence[NDArray[np.float64]], weights_L: Vector) -> NDArray[np.float64]:
+    # Term by term rather than by a matrix product, which may round equal columns differently.
+    result = np.zeros_like(arrays[0])
+    for array, weight in zip(arrays, weights_L, strict=True):
+        result += weight * array
+    return result
+
+
+def _mean_term(item_means_I: Vector, weight: float) -> Term:
+    n_items = len(item_means_I)
+    return term(float(weight**2) * sample_variance(item_means_I) / n_items, n_items - 1)
+
+
+def _residual_terms(matrices: Sequence[Matrix], weights_L: Vector) -> list[Term]:
+    return [
+        term(
+            float(weight**2) * mean_squares(matrix).residual / matrix.size,
+            (matrix.shape[0] - 1) * (matrix.shape[1] - 1),
+        )
+        for matrix, weight in zip(matrices, weights_L, strict=True)
+    ]
+
+
+def _pool(arms: Sequence[Term]) -> list[Term]:
+    """Return one term for both arms where their degrees of freedom agree, else the two terms as they are."""
+    first, second = arms
+    if first.degrees_of_freedom != second.degrees_of_freedom:
+        return [first, second]
+    return [term(first.variance + second.variance, 2 * first.degrees_of_freedom)]
+
+
+def _count_items(matrices: Sequence[Matrix]) -> int:
+    return sum(matrix.shape[1] for matrix in matrices)

@@ -1,0 +1,54 @@
+"""Where a study's files lie: one folder per run under the suite's home, found by the trial's digest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.records import RunRecord, load_record
+from suite.spec import StudySpec, TrialSpec
+
+
+def home() -> Path:
+    """`SUITE_HOME`, else `runs` in the working directory."""
+    return Path(os.environ.get("SUITE_HOME") or "runs").expanduser().resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """The files of one study."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, study: StudySpec) -> StudyFolder:
+        """The folder of a study under the suite's home."""
+        return cls(home() / study.name)
+
+    @property
+    def optuna(self) -> Path:
+        """The Optuna database, where no other storage is named."""
+        return self.root / "optuna.db"
+
+    @property
+    def comparisons(self) -> Path:
+        """The comparisons made last."""
+        return self.root / "comparisons.json"
+
+    def run(self, spec: TrialSpec) -> Path:
+        """The folder of a trial."""
+        return self.root / "runs" / spec.run_id
+
+    def finished(self, spec: TrialSpec) -> RunRecord | None:
+        """The record of a trial that has ended, none while it has not.
+
+        Raises:
+            ValueError: there is a record but it cannot be read; the message says which file.
+        """
+        path = self.run(spec) / "record.json"
+        return load_record(path) if path.is_file() else None
+
+    def folders(self) -> list[Path]:
+        """Every run folder, by name."""
+        return sorted(p for p in (self.root / "runs").glob("*") if p.is_dir())

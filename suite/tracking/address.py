@@ -1,0 +1,96 @@
+"""Where the tracking store is, whether it answers, and how it may be shown: never with its password."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PROBE_SECONDS = 2.5
+_DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[^/\s'\"]+@")
+_SECRET_QUERY = re.compile(r"(?P<key>[?&](?:user|password|passwd|token|sslpassword)=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def tracking_uri(written: str | None, home: Path) -> str:
+    """The MLflow tracking URI of a study: `MLFLOW_TRACKING_URI`, else what the study says, else sqlite in `home`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or written or f"sqlite:///{home.resolve() / 'mlflow.db'}"
+
+
+def mask(text: str) -> str:
+    """The text with user names and passwords of every URI in it replaced by `***`."""
+    return _SECRET_QUERY.sub(r"\g<key>***", _USERINFO.sub(r"\g<scheme>***@", text))
+
+
+def is_http(uri: str) -> bool:
+    """Whether the store is a tracking server rather than a database opened directly."""
+    return urlsplit(uri).scheme in ("http", "https")
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The database file of a sqlite URI; none for any other store."""
+    head, found, path = uri.partition(":///")
+    return Path(path.partition("?")[0]) if found and head.partition("+")[0] == "sqlite" else None
+
+
+def check_tracking(uri: str) -> None:
+    """Refuse a tracking store that cannot be reached, within a few seconds and without importing mlflow.
+
+    Raises:
+        ValueError: one line with the address (password masked), what is wrong and what to do.
+    """
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    if is_http(uri):
+        _check_server(uri)
+    elif scheme == "sqlite":
+        _check_sqlite(uri)
+    elif scheme in _DEFAULT_PORTS:
+        _check_database(uri, _DEFAULT_PORTS[scheme])
+    elif scheme in ("", "file"):
+        raise ValueError(
+            f"tracking store {mask(uri)!r} is a folder, which MLflow no longer supports; "
+            "write sqlite:///PATH/mlflow.db or the address of a server"
+        )
+
+
+def _check_server(uri: str) -> None:
+    try:
+        parts = urlsplit(uri)
+        host = parts.netloc.rpartition("@")[2]  # urllib would take the credentials for part of the host's name
+        with urllib.request.urlopen(f"{parts.scheme}://{host}{parts.path.rstrip('/')}/health", timeout=PROBE_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        fault = f"answers {error.code} {error.reason} to /health"
+    except (OSError, ValueError) as error:
+        fault = f"does not answer ({mask(str(getattr(error, 'reason', error)))})"
+    raise ValueError(
+        f"tracking server {mask(uri)} {fault}; start it (`suite ui`, or mlflow_server/README.md), correct "
+        "MLFLOW_TRACKING_URI or `tracking` in the study, or unset both to track into sqlite beside the records"
+    )
+
+
+def _check_sqlite(uri: str) -> None:
+    path = sqlite_path(uri)
+    if path is None:
+        return
+    folder = next(parent for parent in (path.parent, *path.parent.resolve().parents) if parent.exists())
+    target = path if path.exists() else folder
+    if not os.access(target, os.W_OK):
+        raise ValueError(f"tracking store {uri} cannot be written: no permission for {target}; choose another path")
+
+
+def _check_database(uri: str, default_port: int) -> None:
+    try:
+        parts = urlsplit(uri)
+        if not parts.hostname:
+            return  # a local socket: the driver knows where
+        with socket.create_connection((parts.hostname, parts.port or default_port), timeout=PROBE_SECONDS):
+            return
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"tracking database {mask(uri)} does not answer ({error}); start it or correct the address"
+        ) from None

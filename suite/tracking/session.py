@@ -1,0 +1,177 @@
+"""The tracker's background half: it does what was asked of it in order, and outlives a store that does not answer.
+
+Whatever fails here is said once, in one line, and kept: a finished run stays in its folder without a mark, so that it
+is uploaded when the store answers again, at the end, or at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.records import Comparison, Progress
+from suite.spec import StudySpec, TrialSpec, load_study
+from suite.tracking.address import check_tracking, mask
+from suite.tracking.artifacts import write_pins
+from suite.tracking.describe import shorten
+from suite.tracking.upload import is_finished, is_uploaded
+
+if TYPE_CHECKING:
+    from suite.tracking.mirror import Mirror
+
+RETRY_SECONDS = 30.0
+"""Pause before a store that did not answer is tried again."""
+
+_LOG = logging.getLogger("suite.tracking")
+
+
+class Session:
+    """One store, one experiment, one thread: nothing here is shared."""
+
+    def __init__(self, uri: str, experiment: str, study_path: Path | None) -> None:
+        """Take down where to; the first job connects."""
+        self._uri = uri
+        self._experiment = experiment
+        self._study_path = study_path
+        self._mirror: Mirror | None = None
+        self._silent_until = 0.0
+        self._said: set[str] = set()
+        self._runs: dict[str, str] = {}
+        """Run id to MLflow's id, of trials under way."""
+        self._points: dict[str, dict[tuple[str, int], float]] = {}
+        """Points of their curves that wait to be logged."""
+        self._specs: dict[str, TrialSpec] = {}
+        self._pending: dict[Path, None] = {}
+
+    def start(self, spec: TrialSpec) -> None:
+        """Open the run of a trial."""
+        self._specs[spec.run_id] = spec
+        self._attempt(f"{spec.run_id} is not shown yet", lambda mirror: self._open(mirror, spec.run_id))
+
+    def _open(self, mirror: Mirror, run_id: str) -> str:
+        if run_id not in self._runs:
+            self._runs[run_id] = mirror.start(self._specs[run_id])
+        return self._runs[run_id]
+
+    def progress(self, spec: TrialSpec, progress: Progress) -> None:
+        """Keep the points of a curve for the next flush."""
+        self._specs.setdefault(spec.run_id, spec)
+        points = self._points.setdefault(spec.run_id, {})
+        points.update({(name, progress.step): value for name, value in progress.metrics.items()})
+
+    def flush(self) -> None:
+        """Log all points that wait, one request per run, and try one pending folder again."""
+        for run_id, points in list(self._points.items()):
+            if points and self._attempt(f"{run_id}: curves are late", partial(self._log, run_id=run_id)):
+                del self._points[run_id]
+        if self._pending and time.monotonic() >= self._silent_until:
+            self.sync(next(iter(self._pending)))
+
+    def _log(self, mirror: Mirror, run_id: str) -> None:
+        mirror.log_points(self._open(mirror, run_id), self._points[run_id])
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is to be done soon without being asked for."""
+        return bool(self._pending) or any(self._points.values())
+
+    def finish(self, run_id: str, folder: Path) -> None:
+        """Upload the folder of a trial that just ended in this process."""
+        self._points.pop(run_id, None)
+        try:
+            write_pins(folder)
+        except OSError as error:
+            self._say(f"{folder}: pins.txt is missing: {error}", str(error.strerror))
+        self.sync(folder)
+        if folder not in self._pending:
+            self._runs.pop(run_id, None)
+            self._specs.pop(run_id, None)
+
+    def sync(self, folder: Path) -> None:
+        """Upload a finished folder that is not in the store yet."""
+        self._pending.pop(folder, None)
+        if not is_finished(folder) or is_uploaded(folder, self._uri):
+            return
+        if not self._attempt(f"{folder} is not uploaded", lambda mirror: mirror.upload(folder)):
+            self._pending[folder] = None
+
+    def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
+        """Write the study's comparison run."""
+        self._attempt(
+            f"the comparison in {folder} is not uploaded (repeat `suite compare`)",
+            lambda mirror: mirror.comparison(study, comparisons, folder),
+        )
+
+    def close(self, deadline: float) -> None:
+        """Try what is pending once more, end the runs left open, and say what stays behind."""
+        self.flush()
+        self._silent_until = 0.0
+        for folder in list(self._pending):
+            if time.monotonic() < deadline:
+                self.sync(folder)
+        for run_id, mlflow_id in self._runs.items():
+            self._end(run_id, mlflow_id)
+        if self._pending:
+            first = next(iter(self._pending))
+            _LOG.warning(
+                "%d runs are on disk but not in %s, such as %s; the next start of the study uploads them",
+                len(self._pending),
+                mask(self._uri),
+                first,
+            )
+
+    def _end(self, run_id: str, mlflow_id: str) -> None:
+        left = f"{run_id} stays RUNNING in MLflow until the next start"
+        self._attempt(left, lambda mirror: mirror.kill(mlflow_id, "its study ended before it was uploaded"))
+
+    def _attempt(self, consequence: str, job: Callable[[Mirror], object]) -> bool:
+        """Do a job in the store; false when it failed, or when the store is being left alone for a while."""
+        if time.monotonic() < self._silent_until:
+            return False
+        try:
+            job(self._connected())
+            return True
+        except Exception as error:  # whatever a store raises, a study goes on
+            self._fail(consequence, error)
+            return False
+
+    def _connected(self) -> Mirror:
+        if self._mirror is None:
+            check_tracking(self._uri)
+            from suite.tracking.mirror import Mirror
+
+            study = None if self._study_path is None else load_study(self._study_path)
+            self._mirror = Mirror(self._uri, self._experiment, study, self._study_path)
+        return self._mirror
+
+    def _fail(self, consequence: str, error: Exception) -> None:
+        """Say what failed; leave the store alone for a while when it does not answer at all."""
+        try:
+            check_tracking(self._uri)
+        except ValueError as unreachable:
+            line = f"{unreachable}. The study goes on; runs stay in their folders and are uploaded later"
+            self._say(line, "unreachable")
+            self._silent_until = time.monotonic() + RETRY_SECONDS
+            return
+        if self._mirror is None:
+            self._silent_until = time.monotonic() + RETRY_SECONDS
+        reason = _reason(error)
+        self._say(f"{consequence}: {reason}", reason)
+
+    def _say(self, line: str, reason: str) -> None:
+        """Log a line, once per reason: what fails for one run mostly fails for all."""
+        if reason not in self._said:
+            self._said.add(reason)
+            _LOG.warning("%s", line)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, with the remedy where it is known."""
+    text = mask(str(error).strip() or type(error).__name__)
+    if "out-of-date database schema" in text:
+        return "the store was written by an older MLflow; back it up, then run `mlflow db upgrade URI`"
+    return shorten(text.splitlines()[0], 300)

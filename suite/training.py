@@ -1,0 +1,226 @@
+"""Fine-tuning: one loop for every method, resumable at any validation point to the bit-identical end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from suite.methods import StepStreams, resolve_method
+from suite.models.classifier import Classifier, training_pass
+from suite.models.predict import predict_logits
+from suite.models.rewriting import Rewriter
+from suite.models.tokens import TokenRows
+from suite.naming import metric_name
+from suite.records import Progress
+from suite.scores import METRICS
+from suite.seeding import Streams
+from suite.spec import TrialSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledRows:
+    """Tokenised texts with their labels."""
+
+    rows: TokenRows
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Which rows each update sees, and its learning rate: a pure function of the seed and the recipe."""
+
+    examples: int
+    batch_size: int
+    epochs: int
+    warmup: float
+    streams: Streams
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates per epoch; the last batch may be smaller."""
+        return math.ceil(self.examples / self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        return self.epochs * self.steps_per_epoch
+
+    def rows(self, step: int) -> NDArray[np.int64]:
+        """Rows of update `step` (from 0): every epoch is a fresh permutation."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = _permutation(self.streams, epoch, self.examples)
+        return order[place * self.batch_size : (place + 1) * self.batch_size]
+
+    def rate(self, step: int) -> float:
+        """Share of the peak learning rate at update `step`: linear warm-up, then linear decay to 0."""
+        warm = math.ceil(self.warmup * self.steps)
+        if step < warm:
+            return (step + 1) / warm
+        return (self.steps - step) / max(1, self.steps - warm)
+
+    def validation_points(self, count: int) -> list[int]:
+        """Updates after which the validation metric is measured; the last is the end."""
+        return sorted({max(1, round(self.steps * (i + 1) / count)) for i in range(count)})
+
+
+@lru_cache(maxsize=2)
+def _permutation(streams: Streams, epoch: int, examples: int) -> NDArray[np.int64]:
+    return streams.numpy("order", epoch).permutation(examples)
+
+
+@dataclass(slots=True)
+class Fit:
+    """One fine-tuning run: the model, its optimiser and how far it has come."""
+
+    spec: TrialSpec
+    classifier: Classifier
+    train: LabelledRows
+    validation: LabelledRows
+    units: dict[str, float]
+    rewriter: Rewriter | None = None
+    step: int = 0
+    curve: list[tuple[int, str, float]] = field(default_factory=list)
+    streams: Streams = field(init=False)
+    schedule: Schedule = field(init=False)
+    optimiser: torch.optim.AdamW = field(init=False)
+
+    def __post_init__(self) -> None:
+        recipe = self.spec.train
+        self.streams = Streams(self.spec.seed)
+        self.schedule = Schedule(
+            examples=len(self.train),
+            batch_size=recipe.batch_size,
+            epochs=recipe.epochs,
+            warmup=recipe.warmup,
+            streams=self.streams,
+        )
+        self.classifier.encoder.get_input_embeddings().weight.requires_grad_(recipe.train_embeddings)
+        self.optimiser = _optimiser(self.classifier, self.spec)
+
+    def run(self) -> Iterator[Progress]:
+        """Train to the end, yielding at every validation point.
+
+        Raises:
+            FloatingPointError: the loss stopped being finite; names the update.
+        """
+        points = self.schedule.validation_points(self.spec.train.validations)
+        sums: dict[str, float] = {}
+        since = self.step
+        while self.step < self.schedule.steps:
+            for name, value in self._update().items():
+                sums[name] = sums.get(name, 0.0) + value
+            if self.step in points:
+                means = {metric_name("train", k): v / (self.step - since) for k, v in sums.items()}
+                yield self._measure(means)
+                sums, since = {}, self.step
+
+    def _update(self) -> dict[str, float]:
+        device = self.classifier.head.weight.device
+        batch = self.train.rows.batch(self.schedule.rows(self.step), self.train.labels, device=device)
+        view = training_pass(
+            self.classifier, self.spec.train.dropout, self.streams, self.step, self.units, self.rewriter
+        )
+        method = resolve_method(self.spec.method).loss
+        loss = method(batch, view, StepStreams(self.streams, self.step), **self.spec.hyperparameters)
+        loss.value.backward()
+        value = float(loss.value.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss is {value} at update {self.step + 1} of {self.schedule.steps}")
+        norm = _clip(self.classifier, self.spec.train.clip_norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * self.schedule.rate(self.step)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        return {"loss": value, "gradient_norm": norm, **loss.diagnostics}
+
+    def _measure(self, means: dict[str, float]) -> Progress:
+        logits = predict_logits(self.classifier, self.validation.rows)
+        score = METRICS[self.spec.metric](self.validation.labels, logits.argmax(1))
+        name = metric_name(self.spec.select_on, self.spec.task.source, metric=self.spec.metric)
+        metrics = {**means, name: score}
+        self.curve += [(self.step, key, value) for key, value in metrics.items()]
+        return Progress(step=self.step, steps=self.schedule.steps, metrics=metrics)
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimiser moments, position and curve, atomically."""
+        tensors = dict(_state(self.classifier, self.optimiser))
+        meta = {"digest": self.spec.digest, "step": str(self.step), "curve": json.dumps(self.curve)}
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            save_file(tensors, partial, metadata=meta)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load(self, path: Path) -> bool:
+        """Continue from a checkpoint of this very trial; false when there is none that can be used."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                meta = file.metadata()
+                if meta.get("digest") != self.spec.digest:
+                    return False
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        except Exception:  # an absent, torn or corrupt file all mean: start from the beginning
+            return False
+        _restore(self.classifier, self.optimiser, tensors)
+        self.step = int(meta["step"])
+        self.curve = [(int(s), str(n), float(v)) for s, n, v in json.loads(meta["curve"])]
+        return True
+
+
+def _optimiser(classifier: Classifier, spec: TrialSpec) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019), fused; biases and layer norms are not decayed."""
+    encoder = [p for p in classifier.encoder.parameters() if p.requires_grad]
+    head = list(classifier.head.parameters())
+    rates = [(encoder, spec.learning_rate), (head, spec.train.head_learning_rate)]
+    groups: list[dict[str, Any]] = []
+    for parameters, peak in rates:
+        for decayed in (True, False):
+            chosen = [p for p in parameters if (p.dim() > 1) == decayed]
+            decay = spec.train.weight_decay if decayed else 0.0
+            groups.append({"params": chosen, "peak": peak, "lr": peak, "weight_decay": decay})
+    return torch.optim.AdamW([g for g in groups if g["params"]], fused=True)
+
+
+def _clip(classifier: nn.Module, bound: float) -> float:
+    """Scale the gradients down to a global L2 norm of at most `bound`; returns the norm before."""
+    grads = [p.grad for p in classifier.parameters() if p.grad is not None]
+    norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads))))
+    if norm > bound:
+        torch._foreach_mul_(grads, bound / norm)
+    return norm
+
+
+def _state(classifier: Classifier, optimiser: torch.optim.AdamW) -> Iterator[tuple[str, Tensor]]:
+    for name, parameter in classifier.named_parameters():
+        yield f"weight/{name}", parameter.detach()
+        for key, moment in optimiser.state.get(parameter, {}).items():
+            yield f"{key}/{name}", moment
+
+
+def _restore(classifier: Classifier, optimiser: torch.optim.AdamW, tensors: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in classifier.named_parameters():
+            parameter.copy_(tensors.pop(f"weight/{name}"))
+            moments = {
+                key.partition("/")[0]: value.clone() for key, value in tensors.items() if key.partition("/")[2] == name
+            }
+            if moments:
+                optimiser.state[parameter] = moments

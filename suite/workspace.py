@@ -1,0 +1,230 @@
+"""Everything a trial reads, loaded once per (task, scale): texts, tokens, the untouched encoder, parallel text."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from suite.evaluation import SAMPLE_SEED, Reported
+from suite.methods import resolve_method
+from suite.models.checkpoints import EncoderParts, load_encoder, load_tokenizer
+from suite.models.classifier import Classifier, measure_unit
+from suite.models.rewriting import Rewriter, freeze_words, word_tokens
+from suite.models.tokens import TokenRows, encode
+from suite.models.trimming import kept_ids
+from suite.records import CLEAN, Dataset
+from suite.seeding import Streams
+from suite.spec import Scale, TaskSpec, TrialSpec, to_json
+from suite.tasks import Examples, ParallelText, Task, resolve_subset, resolve_task
+from suite.tasks.synonyms import embedding_neighbours, load_synonyms
+from suite.training import LabelledRows
+
+NORM_TEXTS = 256
+"""Training texts over which the mean hidden norm is taken; at 10 tokens each its standard error is under 0.5 %."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """The texts of a study in one task, before any tokenizer."""
+
+    task: Task
+    train: Examples
+    validation: Examples
+    reported: tuple[Examples, ...]
+    """Clean blocks of every language, source first, then the subsets that are defined there."""
+    parallel: Mapping[str, ParallelText]
+    """Target language to translation pairs with the source language."""
+
+    def datasets(self, select_on: str, report_on: str) -> tuple[Dataset, ...]:
+        """Every data input, with its digest."""
+        blocks = [(self.train, "train"), (self.validation, select_on), *((b, report_on) for b in self.reported)]
+        return tuple(examples.dataset_record(split) for examples, split in blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelRows:
+    """Every distinct text of the translation pairs, and which of them are translations of one another."""
+
+    rows: TokenRows
+    pairs: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
+    """Target language to rows of the source texts and of their translations."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Workspace:
+    """Tokens and the untouched encoder of one (task, scale)."""
+
+    texts: Texts
+    parts: EncoderParts
+    train: LabelledRows
+    validation: LabelledRows
+    reported: Reported
+    parallel: ParallelRows
+    rewriter: Rewriter | None
+    datasets: tuple[Dataset, ...]
+    units: dict[str, float]
+    device: torch.device
+
+    def classifier(self, seed: int) -> Classifier:
+        """A fresh classifier: the untouched encoder and the initial head of a seed."""
+        model = copy.deepcopy(self.parts.model)
+        return Classifier(model, len(self.texts.task.labels), Streams(seed)).to(self.device)
+
+    def norms(self, sites: Sequence[str]) -> dict[str, float]:
+        """Mean hidden norms of the untouched checkpoint at some sites, measured once each."""
+        for site in sites:
+            if site not in self.units:
+                rows = np.arange(min(NORM_TEXTS, len(self.train)))
+                batch = self.train.rows.batch(rows, self.train.labels, device=self.device)
+                self.units[site] = measure_unit(self.classifier(0), batch, site)
+        return self.units
+
+
+def hub_root(configured: str | None = None) -> Path | None:
+    """Where hub repositories are mirrored locally: `SUITE_HUB`, else the study's own setting, else nowhere."""
+    named = os.environ.get("SUITE_HUB") or configured
+    return Path(named).expanduser().resolve() if named else None
+
+
+def device() -> torch.device:
+    """`SUITE_DEVICE`, else a GPU where there is one, else the CPU."""
+    return torch.device(os.environ.get("SUITE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def load_workspace(spec: TrialSpec, root: Path | None) -> Workspace:
+    """The workspace of a trial; the last two are kept, as a study visits scales one after another."""
+    key = {
+        "task": to_json(spec.task),
+        "scale": to_json(spec.scale),
+        "max_length": spec.train.max_length,
+        "splits": [spec.select_on, spec.evaluation.report_on],
+        "subsets": list(spec.evaluation.subsets),
+        "pairs": spec.alignment.pairs,
+        "synonyms": spec.phase != "checkpoint" and resolve_method(spec.method).synonyms,
+    }
+    return _load(json.dumps(key), root, device())
+
+
+@lru_cache(maxsize=2)
+def _load(key: str, root: Path | None, at: torch.device) -> Workspace:
+    wanted = json.loads(key)
+    task = _task_spec(wanted["task"])
+    scale = Scale(**{**wanted["scale"], "learning_rate": None})
+    select_on, report_on = wanted["splits"]
+    texts = load_texts(task, select_on, report_on, tuple(wanted["subsets"]), wanted["pairs"], root)
+    return _assemble(texts, task, scale, wanted["max_length"], (select_on, report_on), wanted["synonyms"], root, at)
+
+
+def _task_spec(table: dict[str, Any]) -> TaskSpec:
+    return TaskSpec(**{**table, "targets": tuple(table["targets"])})
+
+
+def load_texts(
+    spec: TaskSpec, select_on: str, report_on: str, subsets: Sequence[str], pairs: int, root: Path | None
+) -> Texts:
+    """Load every text of a study.
+
+    Raises:
+        ValueError: an unknown task, language, split or subset, or data that is missing or broken.
+    """
+    task = resolve_task(spec.name)
+    chosen = [resolve_subset(name) for name in subsets]
+    reported: list[Examples] = []
+    for language in spec.languages:
+        clean = _limited(task.load(language, report_on, root), spec.test_examples)
+        built = [subset.build(task, language, root, clean, SAMPLE_SEED) for subset in chosen]
+        reported += [clean, *(_limited(block, spec.test_examples) for block in built if block is not None)]
+    reported.sort(key=lambda block: block.subset != CLEAN)
+    return Texts(
+        task=task,
+        train=_limited(task.load(spec.source, "train", root), spec.train_examples),
+        validation=_limited(task.load(spec.source, select_on, root), spec.validation_examples),
+        reported=tuple(reported),
+        parallel={t: task.parallel_text(spec.source, t, root).take(pairs, SAMPLE_SEED) for t in spec.targets},
+    )
+
+
+def _limited(examples: Examples, limit: int | None) -> Examples:
+    return examples if limit is None or limit >= len(examples.ids) else examples.take(limit, SAMPLE_SEED)
+
+
+def _assemble(
+    texts: Texts,
+    task: TaskSpec,
+    scale: Scale,
+    max_length: int,
+    splits: tuple[str, str],
+    synonyms: bool,
+    root: Path | None,
+    at: torch.device,
+) -> Workspace:
+    tokenizer = load_tokenizer(scale.checkpoint, revision=scale.revision, hub_root=root)
+
+    def tokens(lines: Sequence[str], pairs: Sequence[str] | None = None) -> TokenRows:
+        return encode(tokenizer, lines, pairs, max_length, scale.prefix)
+
+    blocks = (texts.train, texts.validation, *texts.reported)
+    encoded = [tokens(block.texts, block.pairs) for block in blocks]
+    distinct = sorted({line for p in texts.parallel.values() for line in (*p.source_texts, *p.target_texts)})
+    place = {line: i for i, line in enumerate(distinct)}
+    parallel = tokens(distinct)
+    words, used = [], []
+    if synonyms:
+        sets = _synonyms(texts.train.texts, task, scale, tokenizer, root)
+        words, word_ids = word_tokens(tokenizer, texts.train.texts, sets, scale.prefix)
+        used.append(word_ids)
+    used += [rows.ids for rows in (*encoded, parallel)]
+    parts = load_encoder(
+        scale.checkpoint,
+        revision=scale.revision,
+        layers=scale.layers,
+        hub_root=root,
+        keep_ids=kept_ids(tokenizer, np.concatenate(used)),
+    )
+    train, validation, *reported, kept_parallel = (rows.with_ids(parts.rows(rows.ids)) for rows in (*encoded, parallel))
+    return Workspace(
+        texts=texts,
+        parts=parts,
+        train=LabelledRows(rows=train, labels=texts.train.labels),
+        validation=LabelledRows(rows=validation, labels=texts.validation.labels),
+        reported=Reported(blocks=texts.reported, rows=tuple(reported)),
+        parallel=ParallelRows(
+            rows=kept_parallel,
+            pairs={
+                t: (_places(p.source_texts, place), _places(p.target_texts, place)) for t, p in texts.parallel.items()
+            },
+        ),
+        rewriter=Rewriter(train, freeze_words(words, parts.rows), texts.train.labels, max_length) if synonyms else None,
+        datasets=texts.datasets(*splits),
+        units={},
+        device=at,
+    )
+
+
+def _places(lines: Sequence[str], place: Mapping[str, int]) -> NDArray[np.int64]:
+    return np.array([place[line] for line in lines], dtype=np.int64)
+
+
+def _synonyms(
+    lines: Sequence[str], task: TaskSpec, scale: Scale, tokenizer: Any, root: Path | None
+) -> Mapping[str, Sequence[str]]:
+    """Synonym sets from the study's file, or from the encoder's own word embeddings."""
+    if task.synonyms is not None:
+        return load_synonyms(Path(task.synonyms).expanduser())
+    words = sorted({word for line in lines for word in line.split()})
+    pieces = tokenizer([[w] for w in words], is_split_into_words=True, add_special_tokens=False)["input_ids"]
+    whole = {w: p[0] for w, p in zip(words, pieces, strict=True) if len(p) == 1}
+    kept = kept_ids(tokenizer, np.array(sorted(set(whole.values())), dtype=np.int64))
+    parts = load_encoder(scale.checkpoint, revision=scale.revision, layers=1, hub_root=root, keep_ids=kept)
+    table: NDArray[np.float32] = parts.model.get_input_embeddings().weight.detach().numpy()
+    return embedding_neighbours(table, tokenizer.convert_ids_to_tokens(kept.tolist()), list(whole))
