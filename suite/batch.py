@@ -71,6 +71,11 @@ class Batch:
         return torch.tensor(self.lengths, device=self.ids_T.device)
 
     @cached_property
+    def free_B(self) -> Tensor:
+        """Tokens of each text that are not special, and so may be perturbed."""
+        return sum_by_text((~self.special_T).to(torch.int64), self)
+
+    @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The batch cut into attention blocks of neighbouring texts."""
         blocks, start = [], 0

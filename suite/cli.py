@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = """\
-Does robust training improve the alignment of multilingual embedding spaces, and zero-shot cross-lingual transfer with it?
+Does robust training improve the alignment of multilingual embedding spaces,
+and zero-shot cross-lingual transfer with it?
 A study file says what to vary; every stage goes on where it stood and never repeats a finished run."""
 
 
@@ -49,7 +50,9 @@ def _complain(line: str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="suite", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="suite", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--version", action="version", version=f"suite {__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (run, line) in VERBS.items():
@@ -57,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         verb.set_defaults(run=run)
         if name == "ui":
             verb.add_argument("study", metavar="STUDY", nargs="?", type=Path, help="study whose pages are printed")
-            verb.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: 5000; 0 takes a free one)")
+            verb.add_argument(
+                "--port", type=int, default=5000, help="port on 127.0.0.1 (default: 5000; 0 takes a free one)"
+            )
             continue
         verb.add_argument("study", metavar="STUDY", type=Path, help="study file, such as studies/quickstart.toml")
         verb.add_argument("--scale", action="append", default=[], metavar="NAME", help="only this scale (repeatable)")

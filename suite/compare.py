@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.records import CLEAN, Comparison, RunRecord
+from suite.records import CLEAN, SMOOTHED, Comparison, Kind, RunRecord
 from suite.spec import StudySpec
 from suite.stats import Estimate, adjust, crossed, paired_t, seed_correlation
 
@@ -91,9 +91,9 @@ def _same_items(expected: Sequence[str], found: Sequence[str], key: Key, first: 
     )
 
 
-def compare(study: StudySpec, records: Iterable[RunRecord], folder_of: Mapping[str, Path], *, parallel: bool) -> tuple[
-    Comparison, ...
-]:
+def compare(
+    study: StudySpec, records: Iterable[RunRecord], folder_of: Mapping[str, Path], *, parallel: bool
+) -> tuple[Comparison, ...]:
     """Every comparison of a study's refits.
 
     Args:
@@ -135,7 +135,8 @@ class Contest:
         """Primary, per language, per subset, interactions, alignment; not yet adjusted."""
         self._check()
         targets = [t for t in self.study.task.targets if (CLEAN, t) in self.treatment.blocks]
-        subsets = [s for s in self.treatment.records[0].subsets if s != CLEAN]
+        shared = set(self.baseline.records[0].subsets)  # a smoothed vote has no counterpart in a model without noise
+        subsets = [s for s in self.treatment.records[0].subsets if s != CLEAN and s in shared]
         rows = [self._contrast("primary", CLEAN, ZERO_SHOT, [(CLEAN, t, 1 / len(targets)) for t in targets])]
         rows += [
             self._contrast("language", CLEAN, language, [(CLEAN, language, 1.0)])
@@ -153,10 +154,12 @@ class Contest:
         if self.treatment.seeds != self.baseline.seeds:
             odd = sorted(set(self.treatment.seeds) ^ set(self.baseline.seeds))
             raise ValueError(
-                f"{self.scale}: {self.name} and {self.study.comparison.baseline} are paired seed by seed, but seed {odd[0]} "
-                "has only one of them; finish `suite refit`"
+                f"{self.scale}: {self.name} and {self.study.comparison.baseline} are paired seed by seed, but seed "
+                f"{odd[0]} has only one of them; finish `suite refit`"
             )
         for key, block in self.treatment.blocks.items():
+            if key[0] == SMOOTHED:
+                continue
             other = self.baseline.blocks.get(key)
             ids = other.ids if other else ()
             _same_items(block.ids, ids, key, self.treatment.records[0].run_id, self.baseline.records[0].run_id)
@@ -165,11 +168,12 @@ class Contest:
             for arm in (self.treatment, self.baseline)
             if arm.records[0].provenance
         ]
-        for key in fingerprints[0] if len(fingerprints) == 2 else ():
-            if fingerprints[0][key] != fingerprints[1].get(key):
-                raise ValueError(f"{self.name} and {self.study.comparison.baseline} saw different data in {'/'.join(key)}")
+        for part in fingerprints[0] if len(fingerprints) == 2 else ():
+            if fingerprints[0][part] != fingerprints[1].get(part):
+                against = self.study.comparison.baseline
+                raise ValueError(f"{self.name} and {against} saw different data in {'/'.join(part)}")
 
-    def _contrast(self, kind: str, subset: str, aggregate: str, terms: list[Term]) -> Comparison:
+    def _contrast(self, kind: Kind, subset: str, aggregate: str, terms: list[Term]) -> Comparison:
         return self._test(kind, subset, aggregate, [self._part(arm, terms) for arm in (self.treatment, self.baseline)])
 
     def _interaction(self, subset: str, terms: list[Term]) -> Comparison:
@@ -177,7 +181,8 @@ class Contest:
         parts = []
         for arm in (self.treatment, self.baseline):
             perturbed = self._part(arm, terms)
-            clean = [_only(block, own.items) for block, own in zip(self._part(arm, _clean(terms)), perturbed, strict=True)]
+            whole = self._part(arm, _clean(terms))
+            clean = [_only(block, own.items) for block, own in zip(whole, perturbed, strict=True)]
             parts.append(perturbed + clean)
         return self._test("interaction", f"{subset} - {CLEAN}", ZERO_SHOT, parts)
 
@@ -188,7 +193,7 @@ class Contest:
             for block, language, weight in blocks
         ]
 
-    def _test(self, kind: str, subset: str, aggregate: str, parts: Sequence[Sequence[Weighted]]) -> Comparison:
+    def _test(self, kind: Kind, subset: str, aggregate: str, parts: Sequence[Sequence[Weighted]]) -> Comparison:
         means = [np.sum([part.weight * part.values_SN.mean(1) for part in arm], axis=0) for arm in parts]
         differences = [replace(t, values_SN=t.values_SN - b.values_SN) for t, b in zip(*parts, strict=True)]
         strata = join_items(differences)
@@ -216,13 +221,14 @@ class Contest:
                 confidence=self.study.comparison.confidence,
                 correlation=seed_correlation(*means),
             )
-            quantity, claim = f"{metric}.layer-{max(layers)}", CLAIM_SEEDS.format(self.name, self.study.comparison.baseline)
+            claim = CLAIM_SEEDS.format(self.name, self.study.comparison.baseline)
+            quantity = f"{metric}.layer-{max(layers)}"
             rows.append(self._row("alignment", quantity, CLEAN, ZERO_SHOT, "seed", claim, estimate, means))
         return rows
 
     def _row(
         self,
-        kind: str,
+        kind: Kind,
         quantity: str,
         subset: str,
         aggregate: str,
@@ -299,7 +305,7 @@ def _summed(index: Mapping[str, int], members: Sequence[Weighted]) -> NDArray[np
     for block in members:
         columns = [index[item] for item in block.items]
         share = block.weight * len(index) / len(columns)
-        np.add.at(total_SN, (slice(None), columns), share * block.values_SN)
+        np.add.at(total_SN.T, columns, share * block.values_SN.T)
     return total_SN
 
 
@@ -328,7 +334,7 @@ def undirected(metrics: Sequence[str]) -> list[str]:
 
 
 def _adjust(rows: Sequence[Comparison], study: StudySpec) -> tuple[Comparison, ...]:
-    """Adjust p within each kind of row: the primary family by the study's correction, the others by Benjamini-Hochberg."""
+    """Adjust p within each kind of row: the primary by the study's correction, the others by Benjamini-Hochberg."""
     adjusted: dict[int, Comparison] = {}
     for kind in dict.fromkeys(r.kind for r in rows):
         members = [i for i, r in enumerate(rows) if r.kind == kind]

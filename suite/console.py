@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from suite.records import CLEAN, Comparison, Progress, RunRecord
-from suite.spec import Range, StudySpec, TrialSpec, Value
+from suite.spec import Range, Scale, StudySpec, TrialSpec, Value
 from suite.tracking import run_name
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def _outcome(record: RunRecord) -> str:
     if record.reason:
         return f"{record.state}, {record.reason}, {took}"
     if record.scores:
-        return f"{_points(record.source_score(CLEAN))} source, {_points(record.zero_shot_mean(CLEAN))} zero-shot, {took}"
+        return (
+            f"{_points(record.source_score(CLEAN))} source, {_points(record.zero_shot_mean(CLEAN))} zero-shot, {took}"
+        )
     if record.selection is not None:
         return f"validation {_points(record.selection)}, {took}"
     return f"alignment measured, {took}"
@@ -94,15 +96,20 @@ def describe_plan(plan: Plan) -> str:
         f"{study.name}: {study.question}",
         f"  task       {plan.task.name} ({plan.task.licence}), {study.task.source} to {', '.join(study.task.targets)}",
         f"  subsets    {', '.join(study.evaluation.subsets) or 'none'}{_attack(study)}",
-        *(f"  scale      {s.name}: {s.checkpoint}{f', first {s.layers} layers' if s.layers else ''}" for s in plan.scales),
+        *(f"  scale      {s.name}: {s.checkpoint}{_depth(s)}" for s in plan.scales),
         *(f"  method     {m.name}{_space(m.parameters)}" for m in plan.methods),
-        f"  tuned      learning rate {_value(study.train.learning_rate)}, {study.tune.trials} trials per scale and method",
+        f"  tuned      learning rate {_value(study.train.learning_rate)}, "
+        f"{study.tune.trials} trials per scale and method",
         f"  selected   on {study.task.source} {study.tune.select_on}, reported on {study.evaluation.report_on}",
         f"  runs       {len(plan.scales)} scales x {len(plan.methods)} methods x ({study.tune.trials} trials + "
         f"{len(study.refit.seeds)} seeds) + {len(plan.scales)} untouched checkpoints = {plan.runs}",
         f"  digest     {study.digest[:16]}",
     ]
     return "\n".join(lines)
+
+
+def _depth(scale: Scale) -> str:
+    return f", first {scale.layers} layers" if scale.layers else ""
 
 
 def _attack(study: StudySpec) -> str:
@@ -124,11 +131,13 @@ def describe_costs(costs: Sequence[Cost]) -> str:
     """The estimate of `--probe`, a line per (scale, method)."""
     lines = [f"  {'scale':<12}{'method':<22}{'update':>9}{'tuning run':>12}{'refit':>9}{'in all':>10}"]
     lines += [
-        f"  {c.scale:<12}{c.method:<22}{c.update * 1000:>6.0f} ms{c.tuning_run:>10.0f} s{c.refit_run:>7.0f} s{c.total:>8.0f} s"
+        f"  {c.scale:<12}{c.method:<22}{c.update * 1000:>6.0f} ms"
+        f"{c.tuning_run:>10.0f} s{c.refit_run:>7.0f} s{c.total:>8.0f} s"
         for c in costs
     ]
     total = sum(c.total for c in costs)
-    return "\n".join([*lines, f"  estimated on this machine: {total:.0f} s ({total / 3600:.1f} h), alignment not counted"])
+    lines.append(f"  estimated on this machine: {total:.0f} s ({total / 3600:.1f} h), alignment not counted")
+    return "\n".join(lines)
 
 
 def describe_comparisons(rows: Sequence[Comparison]) -> str:

@@ -1,8 +1,8 @@
-"""Zero-shot evaluation: every language and subset in one pooled pass, and the embedding-space attack."""
+"""Zero-shot evaluation: every language and subset in one pooled pass, the embedding-space attack, the smoothed vote."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,22 +15,24 @@ from suite.methods import StepStreams
 from suite.methods.adversarial import perturb
 from suite.methods.ball import Ball
 from suite.methods.interface import EMBEDDINGS
+from suite.methods.smoothing import certify, count_votes
 from suite.models.classifier import Classifier, Pass
 from suite.models.encoder import NoDropout
 from suite.models.predict import batches_by_length, predict_logits
 from suite.models.tokens import TokenRows, join_rows
-from suite.records import ATTACK, CLEAN, PREDICTION_COLUMNS, Score
+from suite.records import ATTACK, CLEAN, PREDICTION_COLUMNS, SMOOTHED, Score
 from suite.scores import METRICS
 from suite.seeding import Streams
-from suite.spec import EvaluationSpec
+from suite.spec import TrialSpec
 from suite.tasks import Examples
 
 if TYPE_CHECKING:
     import pyarrow
 
-
 SAMPLE_SEED = 0
 """Which examples a limit keeps, and how subsets are perturbed: part of the data, the same for every run."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,56 +68,91 @@ class Evaluation:
     warnings: tuple[str, ...]
 
 
-def evaluate(
-    classifier: Classifier, reported: Reported, spec: EvaluationSpec, *, task: str, units: dict[str, float], seed: int
-) -> Evaluation:
-    """Scores and predictions on every block, and on the clean blocks under attack when the study asks for it."""
-    found = [_Predicted(reported, CLEAN, predict_logits(classifier, join_rows(reported.rows)))]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predicted:
+    """Predictions of one block, under the name of the subset they are reported as."""
+
+    examples: Examples
+    subset: str
+    labels: NDArray[np.int64]
+    gold_probability: Floats
+    radii: Floats | None = None
+
+
+def evaluate(classifier: Classifier, reported: Reported, spec: TrialSpec, units: Mapping[str, float]) -> Evaluation:
+    """Scores and predictions on every block; on the clean ones also under attack and by vote where the study asks."""
+    view = Pass(classifier, NoDropout(), dict(units), None)
+    found = list(_from_logits(reported, predict_logits(classifier, join_rows(reported.rows))))
     warnings: list[str] = []
-    if spec.attack_radius > 0:
-        clean = reported.clean(spec.attack_examples)
-        logits, idle = attack_logits(classifier, clean, spec, units=units, seed=seed)
-        found.append(_Predicted(clean, ATTACK, logits))
+    if spec.evaluation.attack_radius > 0:
+        some = reported.clean(spec.evaluation.attack_examples)
+        logits, idle = attack_logits(view, some, spec)
+        found += _from_logits(some, logits, ATTACK)
         if idle > 0.5:
-            warnings.append(f"the attack's gradient was zero at {idle:.0%} of the tokens: its accuracy is no upper bound")
-    rows = [row for predicted in found for row in predicted.blocks()]
-    scores = [score for examples, subset, logits in rows for score in _scores(task, examples, subset, logits)]
-    warnings += [w for examples, subset, logits in rows if (w := _constant(examples, subset, logits))]
-    return Evaluation(scores=tuple(scores), predictions=_table(rows), warnings=tuple(warnings))
+            warnings.append(
+                f"the attack's gradient was zero at {idle:.0%} of the tokens: its accuracy is no upper bound"
+            )
+    if noise := float(spec.hyperparameters.get("noise", 0)):
+        if spec.evaluation.smoothing_samples:
+            found += smoothed(view, reported.clean(spec.evaluation.attack_examples), spec, noise)
+        else:
+            warnings.append(
+                "trained with noise, evaluated without: scores are the base classifier's, not the smoothed one's"
+            )
+    return Evaluation(
+        scores=tuple(score for one in found for score in _scores(spec.task.name, one)),
+        predictions=_table(found),
+        warnings=(*warnings, *(line for one in found if (line := _constant(one)))),
+    )
 
 
-def attack_logits(
-    classifier: Classifier, reported: Reported, spec: EvaluationSpec, *, units: dict[str, float], seed: int
-) -> tuple[NDArray[np.float32], float]:
+def attack_logits(view: Pass, reported: Reported, spec: TrialSpec) -> tuple[NDArray[np.float32], float]:
     """Logits at the end of a PGD ascent in an L2 ball around every token's embedding (Madry et al. 2018).
 
     Returns:
         Logits [N, C] in the order of the blocks, and the share of tokens whose last gradient was exactly zero.
     """
-    rows, labels = join_rows(reported.rows), reported.labels
-    device = classifier.head.weight.device
-    view = Pass(classifier, NoDropout(), units, None)
-    ball = Ball(spec.attack_radius * view.radius_unit(EMBEDDINGS))
+    rows, labels, classifier = join_rows(reported.rows), reported.labels, view.classifier
+    ball = Ball(spec.evaluation.attack_radius * view.radius_unit(EMBEDDINGS))
     out = np.empty((len(rows), classifier.head.out_features), dtype=np.float32)
-    idle = []
+    idle, steps = [], spec.evaluation.attack_steps
     with frozen(classifier):
-        for number, batch in enumerate(batches_by_length(rows, labels, device=device)):
+        for number, batch in enumerate(batches_by_length(rows, labels, device=classifier.head.weight.device)):
             hidden_TD = view.enter(batch, EMBEDDINGS)
-            found = perturb(
-                batch,
-                view,
-                hidden_TD,
-                ball,
-                StepStreams(Streams(seed), number),
-                steps=spec.attack_steps,
-                step_size=1.5,
-                site=EMBEDDINGS,
-            )
+            streams = StepStreams(Streams(spec.seed), number)
+            found = perturb(batch, view, hidden_TD, ball, streams, steps=steps, step_size=1.5, site=EMBEDDINGS)
             with torch.no_grad():
                 logits = view.finish(batch, hidden_TD + found.delta_TD, EMBEDDINGS)
             out[list(batch.rows)] = logits.float().cpu().numpy()
             idle.append(found.zero_gradient)
     return out, float(np.mean(idle))
+
+
+def smoothed(view: Pass, reported: Reported, spec: TrialSpec, noise: float) -> Iterator[Predicted]:
+    """Predictions by vote with certified radii, at the noise the model was trained with.
+
+    A tenth of the copies (at least 10) guesses the label, the others bound its probability.
+    """
+    rows, labels, classifier = join_rows(reported.rows), reported.labels, view.classifier
+    site = str(spec.hyperparameters.get("site", EMBEDDINGS))
+    sigma = noise * view.radius_unit(site) / classifier.encoder.config.hidden_size**0.5
+    estimate = spec.evaluation.smoothing_samples
+    select = max(10, estimate // 10)
+    guesses, votes = (np.zeros((len(rows), classifier.head.out_features), dtype=np.int64) for _ in range(2))
+    for number, batch in enumerate(batches_by_length(rows, labels, device=classifier.head.weight.device)):
+        streams, at = StepStreams(Streams(spec.seed), number), list(batch.rows)
+        guesses[at] = count_votes(batch, view, streams, sigma=sigma, samples=select, site=site)
+        votes[at] = count_votes(batch, view, streams, sigma=sigma, samples=estimate, site=site, first=select)
+    found = certify(guesses, votes, sigma)
+    share = votes[np.arange(len(labels)), labels] / estimate
+    for block, own in _slices(reported):
+        yield Predicted(
+            examples=block,
+            subset=SMOOTHED,
+            labels=found.labels[own],
+            gold_probability=share[own],
+            radii=found.radii[own],
+        )
 
 
 @contextmanager
@@ -131,61 +168,57 @@ def frozen(classifier: Classifier) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-Row = tuple[Examples, str, NDArray[np.float32]]
-"""A block, the subset its predictions are reported under, and its logits [n, C]."""
+def _slices(reported: Reported) -> Iterator[tuple[Examples, slice]]:
+    start = 0
+    for block in reported.blocks:
+        stop = start + len(block.labels)
+        yield block, slice(start, stop)
+        start = stop
 
 
-@dataclass(frozen=True, slots=True)
-class _Predicted:
-    reported: Reported
-    subset: str
-    """Replaces the blocks' own subset when it is not `clean`."""
-    logits: NDArray[np.float32]
-
-    def blocks(self) -> Iterator[Row]:
-        start = 0
-        for block in self.reported.blocks:
-            stop = start + len(block.labels)
-            yield block, self.subset if self.subset != CLEAN else block.subset, self.logits[start:stop]
-            start = stop
+def _from_logits(reported: Reported, logits_NC: NDArray[np.float32], subset: str | None = None) -> Iterator[Predicted]:
+    shifted = logits_NC.astype(np.float64) - logits_NC.max(1, keepdims=True)
+    log_sum_N = np.log(np.exp(shifted).sum(1))
+    for block, at in _slices(reported):
+        gold = np.exp(shifted[at][np.arange(len(block.labels)), block.labels] - log_sum_N[at])
+        labels = logits_NC[at].argmax(1)
+        yield Predicted(examples=block, subset=subset or block.subset, labels=labels, gold_probability=gold)
 
 
-def _scores(task: str, examples: Examples, subset: str, logits: NDArray[np.float32]) -> Iterator[Score]:
-    predicted = logits.argmax(1)
+def _scores(task: str, one: Predicted) -> Iterator[Score]:
     for metric, function in METRICS.items():
         yield Score(
             task=task,
-            subset=subset,
+            subset=one.subset,
             metric=metric,
-            language=examples.language,
-            value=function(examples.labels, predicted),
-            n=len(examples.labels),
+            language=one.examples.language,
+            value=function(one.examples.labels, one.labels),
+            n=len(one.labels),
         )
 
 
-def _constant(examples: Examples, subset: str, logits: NDArray[np.float32]) -> str:
-    predicted = logits.argmax(1)
-    if np.all(predicted == predicted[0]) and not np.all(examples.labels == examples.labels[0]):
-        return f"constant predictor: every {subset} example in {examples.language} was given label {predicted[0]}"
+def _constant(one: Predicted) -> str:
+    first, gold = one.labels[0], one.examples.labels
+    if np.all(one.labels == first) and not np.all(gold == gold[0]):
+        return f"constant predictor: every {one.subset} example in {one.examples.language} was given label {first}"
     return ""
 
 
-def _table(rows: Sequence[Row]) -> pyarrow.Table:
+def _table(found: Sequence[Predicted]) -> pyarrow.Table:
     import pyarrow as pa
 
     parts: dict[str, list[Any]] = {name: [] for name in PREDICTION_COLUMNS}
-    for examples, subset, logits in rows:
-        shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
-        log_sum = np.log(np.exp(shifted).sum(1))
-        gold = np.exp(shifted[np.arange(len(logits)), examples.labels] - log_sum)
+    for one in found:
+        n = len(one.labels)
         values = (
-            pa.array(examples.ids),
-            pa.array(examples.base_ids),
-            pa.array([examples.language] * len(logits)),
-            pa.array([subset] * len(logits)),
-            pa.array(examples.labels.astype(np.int32)),
-            pa.array(logits.argmax(1).astype(np.int32)),
-            pa.array(gold.astype(np.float32)),
+            pa.array(one.examples.ids),
+            pa.array(one.examples.base_ids),
+            pa.array([one.examples.language] * n),
+            pa.array([one.subset] * n),
+            pa.array(one.examples.labels.astype(np.int32)),
+            pa.array(one.labels.astype(np.int32)),
+            pa.array(one.gold_probability.astype(np.float32)),
+            pa.nulls(n, pa.float32()) if one.radii is None else pa.array(one.radii.astype(np.float32)),
         )
         for name, value in zip(PREDICTION_COLUMNS, values, strict=True):
             parts[name].append(value)

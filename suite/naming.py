@@ -21,8 +21,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The one-line error for a name that is not among the known ones."""
     names = list(known)
     guess = nearest(name, names)
-    meant = f"; did you mean {guess!r}?" if guess else ""
-    return f"unknown {kind} {name!r}{meant} known: {', '.join(names) or 'none'}".replace("? known", "? Known")
+    meant = f"did you mean {guess!r}? Known" if guess else "known"
+    return f"unknown {kind} {name!r}; {meant}: {', '.join(names) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,7 @@ class MetricName:
 METRIC_FAMILIES = ("train", "validation", "test", "alignment", "zero_shot")
 
 
-def metric_name(
-    family: str, last: str, *, metric: str = "", subset: str = "clean", layer: int | None = None
-) -> str:
+def metric_name(family: str, last: str, *, metric: str = "", subset: str = "clean", layer: int | None = None) -> str:
     """Write a metric's name; the clean split is not spelt out."""
     return MetricName(
         family=family, metric=metric, subset="" if subset == "clean" else subset, layer=layer, last=last

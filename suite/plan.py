@@ -57,9 +57,7 @@ def plan(study: StudySpec, scales: tuple[str, ...] = (), methods: tuple[str, ...
     task = _check_task(study)
     for scale in study.scale:
         try:
-            facts = check_checkpoint(
-                scale.checkpoint, revision=scale.revision, layers=scale.layers, hub_root=root
-            )
+            facts = check_checkpoint(scale.checkpoint, revision=scale.revision, layers=scale.layers, hub_root=root)
         except ValueError as error:
             raise ValueError(f"scale {scale.name!r}: {error}") from None
         for method in study.method:

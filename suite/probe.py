@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from suite.evaluation import attack_logits
 from suite.methods import hyperparameters, resolve_method
 from suite.methods.interface import EMBEDDINGS
+from suite.models.classifier import Pass
+from suite.models.encoder import NoDropout
 from suite.models.predict import predict_logits
 from suite.models.tokens import join_rows
 from suite.plan import Plan
@@ -34,7 +36,11 @@ class Cost:
 
 def probe(plan: Plan) -> list[Cost]:
     """Time a few updates and one evaluation per (scale, method); nothing is kept."""
-    return [_cost(plan, scale_at, method_at) for scale_at in range(len(plan.scales)) for method_at in range(len(plan.methods))]
+    return [
+        _cost(plan, scale_at, method_at)
+        for scale_at in range(len(plan.scales))
+        for method_at in range(len(plan.methods))
+    ]
 
 
 def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
@@ -60,13 +66,12 @@ def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
         attacked = workspace.reported.clean(study.evaluation.attack_examples)
         some = replace(attacked, blocks=attacked.blocks[:1], rows=attacked.rows[:1])
         share = len(attacked.labels) / len(some.labels)
-        attack = share * _timed(lambda: attack_logits(classifier, some, study.evaluation, units=units, seed=0))
+        view = Pass(classifier, NoDropout(), units, None)
+        attack = share * _timed(lambda: attack_logits(view, some, spec))
     tuning = fit.schedule.steps * update + study.train.validations * validate
     refit = tuning + evaluate + attack
     total = study.tune.trials * tuning + len(study.refit.seeds) * refit
-    return Cost(
-        scale=scale.name, method=method.name, update=update, tuning_run=tuning, refit_run=refit, total=total
-    )
+    return Cost(scale=scale.name, method=method.name, update=update, tuning_run=tuning, refit_run=refit, total=total)
 
 
 def _timed(work: object) -> float:

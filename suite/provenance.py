@@ -34,7 +34,12 @@ PACKAGES = (
 
 
 def provenance(
-    *, device: torch.device, checkpoint_fingerprint: str, parameters: int, vocabulary: int, datasets: tuple[Dataset, ...]
+    *,
+    device: torch.device,
+    checkpoint_fingerprint: str,
+    parameters: int,
+    vocabulary: int,
+    datasets: tuple[Dataset, ...],
 ) -> Provenance:
     """The provenance of a run in this process."""
     commit, dirty = code_version()

@@ -17,6 +17,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from suite.spec import TrialSpec, to_json
 
 State = Literal["complete", "pruned", "failed"]
+Kind = Literal["primary", "language", "subset", "interaction", "alignment"]
+"""What a comparison is about; p-values are adjusted within a kind."""
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 CLEAN = "clean"
@@ -24,9 +26,22 @@ CLEAN = "clean"
 ATTACK = "embedding-attack"
 """The subset name of the clean items under the embedding-space PGD attack."""
 
-PREDICTION_COLUMNS = ("example_id", "base_id", "language", "subset", "label", "predicted", "gold_probability")
-"""Columns of `predictions.parquet`, one row per example. Labels are indices into the task's labels; `base_id` is the clean
-item that a perturbed one derives from, and the example's own id otherwise."""
+SMOOTHED = "smoothed"
+"""The subset name of the clean items as the smoothed classifier predicts them: by vote over noisy copies."""
+
+PREDICTION_COLUMNS = (
+    "example_id",
+    "base_id",
+    "language",
+    "subset",
+    "label",
+    "predicted",
+    "gold_probability",
+    "certified_radius",
+)
+"""Columns of `predictions.parquet`, one row per example. Labels are indices into the task's labels, -1 where a vote
+abstains; `base_id` is the clean item that a perturbed one derives from, and the example's own id otherwise;
+`certified_radius` is an L2 radius in embedding space, null except for `smoothed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +216,7 @@ class Comparison:
     """`clean`, an adversarial subset, or `SUBSET - clean` for a difference in differences."""
     aggregate: str
     """A language code, `zero-shot mean`, or `source`."""
-    kind: Literal["primary", "language", "subset", "interaction", "alignment"]
+    kind: Kind
     """What the row is for: the primary claim, one language, a subset's macro-average, subset minus clean, alignment."""
     unit: str
     """What was resampled: `seed x item` or `seed`."""

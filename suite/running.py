@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from suite.records import Progress, RunRecord
-from suite.spec import MethodSpec, Scalar, Scale, StudySpec, TrialSpec
+from suite.spec import MethodSpec, Phase, Scalar, Scale, StudySpec, TrialSpec
 from suite.storage import StudyFolder
 from suite.trial import Watch, ignore, run_trial
 
@@ -96,7 +96,7 @@ def untouched_spec(study: StudySpec, scale: Scale) -> TrialSpec:
 
 def _spec(
     study: StudySpec,
-    phase: str,
+    phase: Phase,
     scale: Scale,
     method: str,
     hyperparameters: dict[str, Scalar],

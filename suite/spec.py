@@ -70,8 +70,8 @@ class TaskSpec:
     test_examples: int | None = None
     """At most this many reported examples per language."""
     synonyms: str | None = None
-    """JSON file of synonym sets for data augmentation (word to list of words); none takes the nearest whole words in the
-    encoder's own embedding table."""
+    """JSON file of synonym sets for data augmentation (word to list of words); none takes the nearest whole words in
+    the encoder's own embedding table."""
 
     def __post_init__(self) -> None:
         _law(len(self.targets) > 0, "targets names at least one language")
@@ -206,13 +206,19 @@ class EvaluationSpec:
     """Radius of the embedding-space PGD attack at test time, relative to the mean embedding norm; 0 is no attack."""
     attack_steps: int = 3
     attack_examples: int | None = None
-    """At most this many clean examples per language are attacked; K steps cost 2 K + 1 forward passes each."""
+    """At most this many clean examples per language are attacked (and voted on); K steps cost 2 K + 1 forward passes
+    each."""
+    smoothing_samples: int = 0
+    """Noisy copies that vote on every attacked example of a model trained with noise, for its smoothed prediction and
+    certified radius; 0 evaluates the base classifier only."""
 
     def __post_init__(self) -> None:
         _law(self.attack_radius >= 0, f"attack_radius is not negative, got {self.attack_radius}")
         _law(self.attack_steps >= 1, f"attack_steps is at least 1, got {self.attack_steps}")
         few = self.attack_examples
         _law(few is None or few >= 2, f"attack_examples is at least 2, got {few}")
+        votes = self.smoothing_samples
+        _law(votes == 0 or votes >= 20, f"smoothing_samples is 0, or at least 20 for a vote to decide, got {votes}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,7 @@ class Fit:
         )
         method = resolve_method(self.spec.method).loss
         loss = method(batch, view, StepStreams(self.streams, self.step), **self.spec.hyperparameters)
-        loss.value.backward()
+        loss.value.backward()  # type: ignore[no-untyped-call]
         value = float(loss.value.detach())
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss is {value} at update {self.step + 1} of {self.schedule.steps}")
@@ -176,7 +176,7 @@ class Fit:
                 meta = file.metadata()
                 if meta.get("digest") != self.spec.digest:
                     return False
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # the file is no mapping
         except Exception:  # an absent, torn or corrupt file all mean: start from the beginning
             return False
         _restore(self.classifier, self.optimiser, tensors)

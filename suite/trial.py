@@ -18,7 +18,7 @@ from suite.models.classifier import Classifier
 from suite.models.predict import embed_texts
 from suite.naming import metric_name
 from suite.provenance import provenance
-from suite.records import AlignmentScore, Progress, Provenance, RunRecord, save_record, write_atomically
+from suite.records import AlignmentScore, Progress, Provenance, RunRecord, State, save_record, write_atomically
 from suite.spec import TrialSpec
 from suite.training import Fit
 from suite.workspace import Workspace, load_workspace
@@ -90,9 +90,7 @@ def run_trial(
             _train(spec, workspace, classifier, folder, watch, checkpoint_seconds, outcome)
     if spec.phase == "refit" and not outcome.reason:
         with clock.stage("evaluate"):
-            found = evaluate(
-                classifier, workspace.reported, spec.evaluation, task=spec.task.name, units=units, seed=spec.seed
-            )
+            found = evaluate(classifier, workspace.reported, spec, units)
             _write_predictions(found, folder)
             outcome.evaluation = found
     if spec.phase != "tune" and not outcome.reason:
@@ -108,7 +106,7 @@ def run_trial(
 class Outcome:
     """What a trial has come to so far."""
 
-    state: str = "complete"
+    state: State = "complete"
     reason: str = ""
     selection: float | None = None
     curve: tuple[tuple[int, str, float], ...] = ()
@@ -152,9 +150,10 @@ def align(spec: TrialSpec, workspace: Workspace, classifier: Classifier) -> Iter
     """Alignment statistics of every layer and target language on the task's parallel text."""
     vectors_LND = embed_texts(classifier, workspace.parallel.rows).cpu()
     for language, (source, target) in workspace.parallel.pairs.items():
-        text = workspace.texts.parallel[language].source
+        text = workspace.texts.parallel[language].name
         for layer, vectors_ND in enumerate(vectors_LND):
-            values = measure(vectors_ND[torch.from_numpy(source)], vectors_ND[torch.from_numpy(target)], spec.alignment.metrics)
+            here_ND, there_ND = vectors_ND[torch.from_numpy(source)], vectors_ND[torch.from_numpy(target)]
+            values = measure(here_ND, there_ND, spec.alignment.metrics)
             for metric, value in values.items():
                 yield AlignmentScore(
                     metric=metric, layer=layer, language=language, value=value, n=len(source), text=text

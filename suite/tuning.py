@@ -1,8 +1,8 @@
 """Hyperparameter search: one Optuna study per (scale, method). The only module that imports optuna.
 
-Optuna does not store a sampler's generator, so a stopped study would propose other points than an uninterrupted one. Here
-the sampler is seeded from the study's seed and the trial's number, and a trial that a dead process left behind is taken up
-again under its own number: stopped or not, a study proposes the same trials.
+Optuna does not store a sampler's generator, so a stopped study would propose other points than an uninterrupted one.
+Here the sampler is seeded from the study's seed and the trial's number, and a trial that a dead process left behind is
+taken up again under its own number: stopped or not, a study proposes the same trials.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from suite.methods import hyperparameters, resolve_method
 from suite.naming import metric_name
+from suite.ownership import is_dead, this_process
 from suite.records import Progress, RunRecord
 from suite.running import Best, Runner, tuning_spec
 from suite.spec import MethodSpec, Range, Scalar, Scale, StudySpec, Value, digest, to_json
-from suite.tracking.owner import is_dead, this_process
 
 LEARNING_RATE = "learning_rate"
 HEARTBEAT_SECONDS = 60
@@ -263,7 +263,9 @@ def best(runner: Runner, scale: Scale, method: MethodSpec) -> Best:
     study = open_study(runner, scale, method)
     wanted = runner.study.tune.trials
     if (ended := _ended(study)) < wanted or study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        raise ValueError(f"{scale.name} {method.name}: {ended} of {wanted} tuning trials have ended; run `suite tune` first")
+        raise ValueError(
+            f"{scale.name} {method.name}: {ended} of {wanted} tuning trials have ended; run `suite tune` first"
+        )
     complete = [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if t.number < wanted]
     if not complete:
         raise ValueError(f"{scale.name} {method.name}: none of {wanted} tuning trials completed; widen the ranges")

@@ -178,7 +178,8 @@ def _assemble(
     distinct = sorted({line for p in texts.parallel.values() for line in (*p.source_texts, *p.target_texts)})
     place = {line: i for i, line in enumerate(distinct)}
     parallel = tokens(distinct)
-    words, used = [], []
+    words: list[list[list[NDArray[np.int64]]]] = []
+    used: list[NDArray[np.int64]] = []
     if synonyms:
         sets = _synonyms(texts.train.texts, task, scale, tokenizer, root)
         words, word_ids = word_tokens(tokenizer, texts.train.texts, sets, scale.prefix)
@@ -226,5 +227,5 @@ def _synonyms(
     whole = {w: p[0] for w, p in zip(words, pieces, strict=True) if len(p) == 1}
     kept = kept_ids(tokenizer, np.array(sorted(set(whole.values())), dtype=np.int64))
     parts = load_encoder(scale.checkpoint, revision=scale.revision, layers=1, hub_root=root, keep_ids=kept)
-    table: NDArray[np.float32] = parts.model.get_input_embeddings().weight.detach().numpy()
+    table: NDArray[np.float32] = parts.model.get_input_embeddings().get_parameter("weight").detach().numpy()
     return embedding_neighbours(table, tokenizer.convert_ids_to_tokens(kept.tolist()), list(whole))

@@ -375,7 +375,7 @@ class LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     n_elements = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         returned = func(*args, **(kwargs or {}))
         for value in returned if isinstance(returned, tuple | list) else (returned,):
             if isinstance(value, Tensor):

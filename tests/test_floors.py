@@ -11,7 +11,7 @@ import suite
 
 ROOT = Path(suite.__file__).parent
 FLOORS = [
-    {"naming", "spec", "records", "scores", "palette", "stats"},
+    {"naming", "ownership", "spec", "records", "scores", "palette", "stats"},
     {"seeding", "batch", "methods", "alignment"},
     {"tasks", "models"},
     {"training", "evaluation", "workspace", "provenance", "trial"},
@@ -94,8 +94,6 @@ def test_modules_of_one_floor_do_not_import_each_other_in_a_circle() -> None:
                     edges.setdefault(here, set()).add(there)
 
     def reaches(start: str, goal: str, seen: set[str]) -> bool:
-        return any(
-            n == goal or (n not in seen and reaches(n, goal, seen | {n})) for n in edges.get(start, set())
-        )
+        return any(n == goal or (n not in seen and reaches(n, goal, seen | {n})) for n in edges.get(start, set()))
 
     assert not [m for m in edges if reaches(m, m, set())]

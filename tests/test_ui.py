@@ -144,7 +144,7 @@ def test_table_of_refits_shows_the_columns_that_matter(tracked: Study, browser: 
 def test_charts_show_mean_curves_by_scale_and_method(tracked: Study, browser: Browser) -> None:
     page = browser.open(tracked.links["charts by scale and method"], awaiting=".js-plotly-plot", name="charts")
     assert page.locator("text=Group: 4-layer · adversarial").count() >= 1
-    await_text(page, r"headlines and curves\s+\(8\)")
+    await_text(page, r"headlines and curves\s+\(9\)")
     assert page.locator(".js-plotly-plot").count() >= 3
     page.wait_for_selector(".js-plotly-plot .js-line", state="attached", timeout=PATIENCE)
     page.mouse.move(900, 800)

@@ -33,8 +33,8 @@ class Remembering:
 class Cloud(Remembering):
     """One language's vectors [N, D]; every property is computed on first use and never written to.
 
-    Half-precision vectors are read as float32. Norms, means and sums are accumulated in float64, matrix products run in
-    the vectors' own precision.
+    Half-precision vectors are read as float32. Matrix products and sums over rows or columns run in the vectors' own
+    precision, which is float32's rounding for them; what is then subtracted, multiplied or solved with is float64.
     """
 
     def __init__(self, vectors_ND: Tensor, *, name: str = "x_ND") -> None:
@@ -65,29 +65,29 @@ class Cloud(Remembering):
         Raises:
             ValueError: a vector of norm zero, which has no direction.
         """
-        norms_N1: Tensor = torch.linalg.vector_norm(self.vectors_ND, dim=1, keepdim=True, dtype=torch.float64)
+        norms_N1: Tensor = torch.linalg.vector_norm(self.vectors_ND, dim=1, keepdim=True)
         zero = (norms_N1 == 0).squeeze(1).nonzero().flatten().tolist()
         if zero:
             raise ValueError(
                 f"a cosine needs vectors of non-zero norm; {self.name} has {len(zero)} zero rows, the first is row "
                 f"{zero[0]}; drop these rows from both languages (an empty text or a mask without tokens?)"
             )
-        return self.vectors_ND / norms_N1.to(self.vectors_ND.dtype)
+        return self.vectors_ND / norms_N1
 
     @cached_property
     def unit_sum_D(self) -> Tensor:
         """The sum of the unit vectors, float64; products of two such sums are sums over all pairs of cosines."""
-        return self.unit_ND.sum(dim=0, dtype=torch.float64)
+        return self.unit_ND.sum(dim=0).double()
 
     @cached_property
     def mean_D(self) -> Tensor:
-        """The mean vector, float64."""
-        return self.vectors_ND.mean(dim=0, dtype=torch.float64)
+        """The mean vector."""
+        return self.vectors_ND.mean(dim=0)
 
     @cached_property
     def centred_ND(self) -> Tensor:
         """The vectors minus their mean."""
-        return self.vectors_ND - self.mean_D.to(self.vectors_ND.dtype)
+        return self.vectors_ND - self.mean_D
 
     @cached_property
     def centred(self) -> Cloud:
@@ -97,8 +97,8 @@ class Cloud(Remembering):
     @cached_property
     def square_norms_N(self) -> Tensor:
         """The squared norms of the centred vectors, float64."""
-        norms_N: Tensor = torch.linalg.vector_norm(self.centred_ND, dim=1, dtype=torch.float64)
-        return norms_N.square()
+        norms_N: Tensor = torch.linalg.vector_norm(self.centred_ND, dim=1)
+        return norms_N.double().square()
 
     @cached_property
     def spread(self) -> float:
@@ -145,8 +145,8 @@ def _check(vectors_ND: Tensor, name: str) -> None:
             f"alignment needs at least 2 rows of 1 dimension; {name} has shape "
             f"{tuple(vectors_ND.shape)}; pass more texts"
         )
-    # A sum in float64 is finite if the terms are, at a tenth of the cost of looking at each.
-    if vectors_ND.sum(dtype=torch.float64).isfinite():
+    # A sum is finite only if its terms are, and costs a tenth of looking at each.
+    if vectors_ND.sum().isfinite():
         return
     bad = (~vectors_ND.isfinite()).any(dim=1).nonzero().flatten().tolist()
     if bad:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from suite.alignment.cloud import Cloud, Remembering
@@ -57,7 +56,7 @@ class Pair(Remembering):
     @cached_property
     def matched_N(self) -> Tensor:
         """The cosine of every translation pair, float64."""
-        return (self.source.unit_ND * self.target.unit_ND).sum(dim=1, dtype=torch.float64)
+        return (self.source.unit_ND * self.target.unit_ND).sum(dim=1).double()
 
     @cached_property
     def cross_DD(self) -> Tensor:

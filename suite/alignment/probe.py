@@ -50,7 +50,7 @@ def language_probe(pair: Pair, ridge: float = RIDGE) -> float:
 
 def _fit(pair: Pair, ridge: float) -> _Fit:
     x, y, n_rows = pair.source, pair.target, len(pair)
-    offset_D = x.mean_D - y.mean_D
+    offset_D = (x.mean_D - y.mean_D).double()
     factor_DD = _factor(x.scatter_DD + y.scatter_DD + n_rows / 2 * torch.outer(offset_D, offset_D), ridge)
     # In whitened coordinates the weights are the whitened difference of the class sums, and leverages are products.
     offset_1D, x_ND, y_ND = (

@@ -15,8 +15,8 @@ from suite.alignment.metric import CENTRED_COSINE, COSINE, SECOND_MOMENT, WITHIN
 from suite.alignment.pair import Pair
 
 RANK_BINS = 2**18
-"""Bins in which RSA ranks the cosines. A tie that a bin makes moves the correlation of P pairs of rows by 6/P^2 at most,
-all ties by about 1/(B sqrt P), B the bins in use: 1e-7 for 1,000 rows whose cosines fill a tenth of them."""
+"""Bins in which RSA ranks the cosines. One tie that a bin makes moves the correlation of P pairs of rows by at most
+6/P^2, all of them by about 1/(B sqrt P), B the bins in use: 1e-7 for 1,000 rows whose cosines fill a tenth."""
 
 
 def cosine_gap(pair: Pair) -> float:
@@ -81,7 +81,7 @@ def rsa(pair: Pair) -> float:
     """
     total = 0.0
     for x_BC, y_BC in zip(_ranked(pair.source), _ranked(pair.target), strict=True):
-        total += float((x_BC * y_BC).sum(dtype=torch.float64))
+        total += float((x_BC * y_BC).sum())
     return total
 
 

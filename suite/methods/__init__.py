@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import pkgutil
 from typing import Any
 
@@ -35,7 +36,7 @@ def resolve_method(name: str) -> Method:
         raise ValueError(unknown("method", name, METHODS))
     try:
         found = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"method {name!r} cannot be imported: {error}") from None
     if not isinstance(found, Method):
         raise ValueError(f"{name!r} is a {type(found).__name__}, not a suite.methods.Method")
@@ -72,6 +73,9 @@ def check_hyperparameters(name: str, given: dict[str, Any], *, layers: int | Non
 
 def _check_values(name: str, given: dict[str, Any], layers: int | None) -> None:
     """Laws that hold for a hyperparameter wherever it occurs."""
+    for key, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name}.{key} is finite, got {value}")
     for key in ("radius", "noise", "neighbours", "step_size"):
         if given.get(key, 0) < 0:
             raise ValueError(f"{name}.{key} is not negative, got {given[key]}")

@@ -43,13 +43,13 @@ def adversarial(
         norm: `l2` or `linf`.
         per: `token` or `sentence`.
         site: Where the perturbation enters.
-        clean_weight: Weight of the clean loss, 0 to 1; above 0 it costs one more pass.
+        clean_weight: Weight of the clean loss, 0 to 1; above 0 it costs one more pass, unless the radius is 0.
     """
     ball = Ball(radius * model.radius_unit(site), norm, per)
     clean_TD = model.enter(batch, site)
     found = perturb(batch, model, clean_TD, ball, streams, steps=steps, step_size=step_size, site=site)
     loss = F.cross_entropy(model.finish(batch, clean_TD + found.delta_TD, site), batch.labels_B)
-    if clean_weight > 0:
+    if clean_weight > 0 and ball.radius > 0:
         clean = F.cross_entropy(model.finish(batch, clean_TD, site), batch.labels_B)
         loss = clean_weight * clean + (1 - clean_weight) * loss
     return Loss(value=loss, diagnostics={"radius": ball.radius, "zero_gradient": found.zero_gradient})
@@ -83,10 +83,10 @@ def perturb(
     if steps < 1:
         raise ValueError(f"steps is at least 1, got {steps}")
     fixed_TD = hidden_TD.detach()
-    free_T1 = (~batch.special_T)[:, None].to(fixed_TD.dtype)
-    delta_TD = ball.draw(fixed_TD, batch, streams.numpy("noise")) * free_T1
     if ball.radius == 0:
-        return Perturbation(delta_TD=torch.zeros_like(delta_TD), zero_gradient=0.0)
+        return Perturbation(delta_TD=torch.zeros_like(fixed_TD), zero_gradient=0.0)
+    free_T1 = (~batch.special_T)[:, None].to(fixed_TD.dtype)
+    delta_TD = ball.draw(fixed_TD, batch, streams.numpy("noise"))
     grad_TD = delta_TD
     for _ in range(steps):
         delta_TD.requires_grad_(True)

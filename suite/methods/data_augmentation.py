@@ -1,8 +1,8 @@
 """Randomized smoothing by data augmentation (RS-DA): words are replaced by synonyms, afresh at every visit.
 
 Each word is drawn uniformly from itself and its synonym set, P(keep) = 1 / (k + 1) with k synonyms, independently per
-token and per copy; the original text is not added (Huang et al. 2021 and its public `perturb.py`; after SAFER, Ye et al.
-2020). Where that code writes a fixed set of copies to disk once, here every visit draws anew.
+token and per copy; the original text is not added (Huang et al. 2021 and its public `perturb.py`; after SAFER, Ye et
+al. 2020). Where that code writes a fixed set of copies to disk once, here every visit draws anew.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ def data_augmentation(
         model: The classifier; it knows the synonym sets.
         streams: Random streams of this update; draws come from `augment`.
         neighbours: Synonyms considered per word, nearest first, >= 0.
-        copies: Rewritten copies of each text per update, >= 1; the update costs so many standard ones.
+        copies: Rewritten copies of each text per update, >= 1; the update costs so many standard ones. Without
+            neighbours they would all be alike, and one is taken.
     """
     if neighbours < 0:
         raise ValueError(f"neighbours is not negative, got {neighbours}")
     if copies < 1:
         raise ValueError(f"copies is at least 1, got {copies}")
-    rewritten = model.rewrite(batch, streams.numpy("augment"), neighbours=neighbours, copies=copies)
+    different = copies if neighbours > 0 else 1
+    rewritten = model.rewrite(batch, streams.numpy("augment"), neighbours=neighbours, copies=different)
     logits = model.finish(rewritten, model.enter(rewritten, EMBEDDINGS), EMBEDDINGS)
     return Loss(value=F.cross_entropy(logits, rewritten.labels_B))
 

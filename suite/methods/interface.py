@@ -74,7 +74,7 @@ def site_layer(site: str, layers: int | None = None) -> int | None:
     """Layer of a site: none for `embeddings`, k for `hidden:k` (the output of layer k; 0 is the embedding output).
 
     Raises:
-        ValueError: the site is neither, or the layer is not below the model's number of layers.
+        ValueError: the site is neither, or the layer lies above the model's last.
     """
     if site == EMBEDDINGS:
         return None

@@ -6,6 +6,8 @@ Robust-XLT names the method without publishing distribution, scale or site: thes
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,7 +39,8 @@ def random_perturbation(
         noise: Scale relative to the mean embedding norm u, >= 0. `gaussian`: standard deviation noise u / sqrt(D) per
             coordinate, so a token moves by about noise u. `uniform`: uniform in the L2 ball of radius noise u.
         distribution: `gaussian` or `uniform`.
-        samples: Noise draws averaged per update, >= 1; each is one more pass above the site.
+        samples: Noise draws averaged per update, >= 1; each is one more pass above the site. At noise 0 they would all
+            be alike, and one is taken.
         site: Where the noise enters.
     """
     if noise < 0:
@@ -48,11 +51,11 @@ def random_perturbation(
     hidden_TD = model.enter(batch, site)
     free_T1 = (~batch.special_T)[:, None].to(hidden_TD.dtype)
     losses = []
-    for sample in range(samples):
+    for sample in range(samples if noise > 0 else 1):
         delta_TD = draw_noise(hidden_TD, batch, streams, sample, scale, distribution) * free_T1
         losses.append(F.cross_entropy(model.finish(batch, hidden_TD + delta_TD, site), batch.labels_B))
-    value = losses[0] if samples == 1 else torch.stack(losses).mean()
-    return Loss(value=value, diagnostics={"sigma": scale / hidden_TD.shape[1] ** 0.5})
+    value = losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+    return Loss(value=value, diagnostics={"sigma": scale / math.sqrt(hidden_TD.shape[1])})
 
 
 def draw_noise(
@@ -61,7 +64,7 @@ def draw_noise(
     """Noise of an absolute scale (expected token displacement, or ball radius), [T, D], detached."""
     rng = streams.numpy("noise", sample)
     if distribution == "gaussian":
-        return gaussian(tuple(like_TD.shape), rng, like=like_TD) * (scale / like_TD.shape[1] ** 0.5)
+        return gaussian(tuple(like_TD.shape), rng, like=like_TD) * (scale / math.sqrt(like_TD.shape[1]))
     if distribution == "uniform":
         return Ball(scale).draw(like_TD.detach(), batch, rng)
     raise ValueError(f"distribution is one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")

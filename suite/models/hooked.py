@@ -1,7 +1,7 @@
-"""Any other Hugging Face encoder on packed tokens: padded for its own forward pass, entered by `inputs_embeds` or a hook.
+"""Any other Hugging Face encoder on packed tokens: padded for its own forward pass, entered by embeddings or a hook.
 
-Slower than `suite.models.encoder` (padding is computed, layers below a hidden site are run again), but it asks nothing of
-the architecture except a `ModuleList` of layers: DistilBERT, DeBERTa, ELECTRA and their kind.
+Slower than `suite.models.encoder` (padding is computed, layers below a hidden site are run again), but it asks nothing
+of the architecture except a `ModuleList` of layers: DistilBERT, DeBERTa, ELECTRA, ModernBERT and their kind.
 """
 
 from __future__ import annotations
@@ -23,49 +23,55 @@ class HookedEncoder:
         depth = int(model.config.num_hidden_layers)
         lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
         if not lists:
-            raise ValueError(f"{model.config.model_type!r} has no ModuleList of its {depth} layers; it cannot be entered")
+            raise ValueError(
+                f"{model.config.model_type!r} has no ModuleList of its {depth} layers; it cannot be entered"
+            )
         self.layers = lists[0]
+        self.drops = [m for m in model.modules() if isinstance(m, nn.Dropout)]
 
     def enter(self, batch: Batch, layer: int | None, dropout: Dropout) -> Tensor:
         """Word embeddings (no layer) or the output of a layer, [T, D]."""
         words_TD: Tensor = self.model.get_input_embeddings()(batch.ids_T)
         if layer is None:
             return words_TD
-        states = self._run(words_TD, batch, dropout, states=True)
-        return _unpad(states[layer], batch)
+        return _unpad(self._run(words_TD, batch, dropout)[layer], batch)
 
     def finish(self, batch: Batch, hidden_TD: Tensor, layer: int | None, dropout: Dropout) -> Tensor:
         """The last hidden states, [T, D], from those at a site."""
         if layer is None:
-            return _unpad(self._run(hidden_TD, batch, dropout, states=True)[-1], batch)
-        replaced = self.layers[layer - 1] if layer > 0 else None
-        if replaced is None:
-            raise ValueError(f"site 'hidden:0' needs a model of the BERT family; use 'embeddings' or hidden:1 upwards")
+            return _unpad(self._run(hidden_TD, batch, dropout)[-1], batch)
+        if layer == len(self.layers):  # The last state has passed the final norm already, where there is one.
+            return hidden_TD
         with torch.no_grad():
             words_TD = self.model.get_input_embeddings()(batch.ids_T)
         padded = _pad(hidden_TD, batch)
-        handle = replaced.register_forward_hook(lambda _m, _i, out: _replace(out, padded))
+        handle = self.layers[layer].register_forward_pre_hook(lambda _m, inputs: (padded, *inputs[1:]))
         try:
-            return _unpad(self._run(words_TD, batch, dropout, states=True)[-1], batch)
+            return _unpad(self._run(words_TD, batch, dropout)[-1], batch)
         finally:
             handle.remove()
 
     def hidden_states(self, batch: Batch, dropout: Dropout) -> list[Tensor]:
         """Embedding output and every layer's output, each [T, D]."""
         words_TD = self.model.get_input_embeddings()(batch.ids_T)
-        return [_unpad(state, batch) for state in self._run(words_TD, batch, dropout, states=True)]
+        return [_unpad(state, batch) for state in self._run(words_TD, batch, dropout)]
 
-    def _run(self, words_TD: Tensor, batch: Batch, dropout: Dropout, *, states: bool) -> tuple[Tensor, ...]:
-        """All hidden states of a padded forward pass; the model's own dropout is seeded alike in every pass of a step."""
+    def _run(self, words_TD: Tensor, batch: Batch, dropout: Dropout) -> tuple[Tensor, ...]:
+        """All hidden states of a padded forward pass.
+
+        The model's own dropout takes the rate of the step and is seeded alike in every pass of a step.
+        """
         self.model.train(isinstance(dropout, StepDropout) and dropout.threshold > 0)
         extra = {} if batch.types_T is None else {"token_type_ids": _pad(batch.types_T[:, None], batch)[..., 0]}
         with torch.random.fork_rng(devices=[]):
             if isinstance(dropout, StepDropout):
+                for drop in self.drops:
+                    drop.p = dropout.threshold / 256
                 torch.manual_seed(dropout.streams.key("dropout", dropout.step) >> 65)
             out = self.model(
                 inputs_embeds=_pad(words_TD, batch),
                 attention_mask=_real(batch).to(torch.int64),
-                output_hidden_states=states,
+                output_hidden_states=True,
                 **extra,
             )
         hidden: tuple[Tensor, ...] = out.hidden_states
@@ -83,7 +89,3 @@ def _pad(x_TD: Tensor, batch: Batch) -> Tensor:
 
 def _unpad(x_BLD: Tensor, batch: Batch) -> Tensor:
     return x_BLD[batch.sentence_T, batch.position_T]
-
-
-def _replace(output: Any, hidden: Tensor) -> Any:
-    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden

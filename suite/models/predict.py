@@ -31,9 +31,7 @@ def batches_by_length(
         start = stop
 
 
-def predict_logits(
-    classifier: Classifier, rows: TokenRows, *, tokens: int = TOKENS_PER_BATCH
-) -> NDArray[np.float32]:
+def predict_logits(classifier: Classifier, rows: TokenRows, *, tokens: int = TOKENS_PER_BATCH) -> NDArray[np.float32]:
     """Logits [N, C] of every text, in the order of `rows`."""
     device = next(classifier.parameters()).device
     nothing = np.zeros(len(rows), dtype=np.int64)

@@ -26,6 +26,11 @@ class Rewriter:
     labels: NDArray[np.int64]
     max_length: int
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for sentence pairs, whose halves this module does not tell apart."""
+        if self.rows.types is not None:
+            raise ValueError("data augmentation rewrites single texts, and the task has sentence pairs; drop the method")
+
     def rewrite(self, batch: Batch, rng: np.random.Generator, *, neighbours: int, copies: int) -> Batch:
         """Draw every word uniformly from itself and its nearest `neighbours` synonyms, `copies` times over."""
         texts = [self._draw(row, rng, neighbours) for _ in range(copies) for row in batch.rows]
@@ -62,8 +67,8 @@ def word_tokens(
 ) -> tuple[list[list[list[NDArray[np.int64]]]], NDArray[np.int64]]:
     """Tokens of every word of every text and of the word's synonyms, and all token ids that occur in them.
 
-    Words are what lies between spaces; the prefix's words have no synonyms. A text whose tokens are not the tokens of its
-    words one after another (a tokenizer that merges over spaces) gets its words' own tokens when it is rewritten.
+    Words are what lies between spaces; the prefix's words have no synonyms. A text whose tokens are not the tokens of
+    its words one after another (a tokenizer that merges over spaces) gets its words' own tokens when it is rewritten.
     """
     split = [(prefix + t).split() for t in texts]
     fixed = len(prefix.split())

@@ -50,7 +50,8 @@ class TokenRows:
         """Positions in `ids` of the tokens of some rows, row after row."""
         starts, lengths = self.offsets[rows], self.lengths[rows]
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return np.repeat(starts, lengths) + within
+        positions: NDArray[np.int64] = np.repeat(starts, lengths) + within
+        return positions
 
     def batch(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class Template:
     """Kinds of device that may stand in its `{name}` slot, such as `light`; empty when it has none."""
     name: str
     """Stable and unique within a language."""
-    expression: Expression
+    expression: Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Grammar:
 
     language: str
     templates: tuple[Template, ...]
-    rules: dict[str, Expression]
+    rules: dict[str, Group]
 
 
 def read_package_file(code: str) -> dict[str, Any]:
@@ -121,24 +121,17 @@ def divide(grammar: Grammar, templates: list[Template], wanted: int) -> list[Tem
     """Split templates at their alternatives until there are enough, the one with the most choices first.
 
     A signature written as a single sentence with many alternatives could otherwise not be split into train and test.
+    Optional parts are split only where no alternatives are left.
     """
-    parts = list(templates)
-    while len(parts) < wanted:
-        choices = [(_choice(grammar, part.expression), i) for i, part in enumerate(parts)]
-        (size, at), i = max(choices, key=lambda c: (c[0][0], -c[1]))
-        if size < 2:
+    parts = [replace(t, expression=_flat(grammar, t.expression)) for t in templates]
+    while 0 < len(parts) < wanted:
+        i, at = max(
+            ((i, at) for i, part in enumerate(parts) for at in range(len(part.expression.items))),
+            key=lambda c: (_width(parts[c[0]].expression.items[c[1]]), -c[0], -c[1]),
+        )
+        if _width(parts[i].expression.items[at]) == (False, 0):
             break
-        whole = parts[i]
-        parts[i : i + 1] = [
-            Template(
-                intent=whole.intent,
-                signature=whole.signature,
-                domains=whole.domains,
-                name=f"{whole.name}.{k}",
-                expression=part,
-            )
-            for k, part in enumerate(_split_at(grammar, whole.expression, at))
-        ]
+        parts[i : i + 1] = _split_at(grammar, parts[i], at)
     return parts
 
 
@@ -169,7 +162,7 @@ def expand(grammar: Grammar, expression: Expression, optional: float, rng: Rando
     return " ".join(walk(expression).split())
 
 
-def _parse(sentence: str) -> Expression:
+def _parse(sentence: str) -> Group:
     from hassil.parse_expression import ParseError, parse_sentence
 
     try:
@@ -183,40 +176,44 @@ def _domains(block: dict[str, Any]) -> tuple[str, ...]:
     return (domain,) if isinstance(domain, str) else tuple(domain)
 
 
-def _rule(grammar: Grammar, name: str) -> Expression:
+def _rule(grammar: Grammar, name: str) -> Group:
     if name not in grammar.rules:
         raise ValueError(f"a {grammar.language} template refers to the rule <{name}>, which its grammar lacks")
     return grammar.rules[name]
 
 
-def _choice(grammar: Grammar, expression: Expression) -> tuple[int, int]:
-    """Number of alternatives of the widest choice in a sequence, and its position; (0, 0) when there is none."""
-    sizes = [(len(_alternatives(grammar, item)), -k) for k, item in enumerate(_items(expression))]
-    size, k = max(sizes, default=(0, 0))
-    return size, -k
-
-
-def _split_at(grammar: Grammar, expression: Expression, at: int) -> list[Group]:
+def _split_at(grammar: Grammar, whole: Template, at: int) -> list[Template]:
     from hassil.expression import Sequence
 
-    items = _items(expression)
-    return [Sequence(items=[*items[:at], part, *items[at + 1 :]]) for part in _alternatives(grammar, items[at])]
+    items = whole.expression.items
+    return [
+        replace(
+            whole,
+            name=f"{whole.name}.{k}",
+            expression=_flat(grammar, Sequence(items=[*items[:at], part, *items[at + 1 :]])),
+        )
+        for k, part in enumerate(items[at].items)
+    ]
 
 
-def _items(expression: Expression) -> list[Expression]:
-    from hassil.expression import Sequence
+def _flat(grammar: Grammar, expression: Expression) -> Group:
+    """One sequence of what is said in turn: nested sequences, rules and permutations (as written) spliced in."""
+    from hassil.expression import Permutation, RuleReference, Sequence
 
-    return list(expression.items) if isinstance(expression, Sequence) else [expression]
+    def items(node: Expression) -> list[Expression]:
+        if isinstance(node, RuleReference):
+            return items(_rule(grammar, node.rule_name))
+        if isinstance(node, Sequence | Permutation):
+            return [item for part in node.items for item in items(part)]
+        return [node]
+
+    return Sequence(items=items(expression))
 
 
-def _alternatives(grammar: Grammar, expression: Expression) -> list[Expression]:
-    """What an expression chooses between; optional parts are no choice, they stay within one template."""
-    from hassil.expression import Alternative, RuleReference, Sequence
+def _width(expression: Expression) -> tuple[bool, int]:
+    """How much there is to choose: alternatives before optional parts, then by number; (False, 0) when nothing is."""
+    from hassil.expression import Alternative
 
-    if isinstance(expression, RuleReference):
-        return _alternatives(grammar, _rule(grammar, expression.rule_name))
-    if isinstance(expression, Sequence) and len(expression.items) == 1:
-        return _alternatives(grammar, expression.items[0])
-    if isinstance(expression, Alternative) and not expression.is_optional:
-        return list(expression.items)
-    return []
+    if not isinstance(expression, Alternative) or len(expression.items) < 2:
+        return False, 0
+    return not expression.is_optional, len(expression.items)

@@ -58,7 +58,7 @@ def load_wording(language: str) -> Wording:
         code=table["code"],
         edits=tuple((re.compile(pattern), replacement) for pattern, replacement in table.get("edits", [])),
         rules=table.get("rules", {}),
-        reject=re.compile(reject, re.IGNORECASE) if reject else None,
+        reject=re.compile(reject) if reject else None,
         words={slot: _forms(slot, entry, path.name) for slot, entry in table["words"].items()},
     )
 

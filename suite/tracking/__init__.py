@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from suite.tracking.address import check_tracking, mask, tracking_uri
+from suite.tracking.address import Unreachable, check_tracking, mask, tracking_uri
 from suite.tracking.describe import metrics_of, params_of, run_name, tags_of
+from suite.tracking.links import study_links
+from suite.tracking.server import Server, start_server
 from suite.tracking.tracker import Tracker
 from suite.tracking.upload import Upload, is_uploaded, read_mark
 
 __all__ = [
+    "Server",
     "Tracker",
+    "Unreachable",
     "Upload",
     "check_tracking",
     "is_uploaded",
@@ -17,6 +21,8 @@ __all__ = [
     "params_of",
     "read_mark",
     "run_name",
+    "start_server",
+    "study_links",
     "tags_of",
     "tracking_uri",
 ]

@@ -16,6 +16,10 @@ _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[^/\s'\"]+@")
 _SECRET_QUERY = re.compile(r"(?P<key>[?&](?:user|password|passwd|token|sslpassword)=)[^&\s'\"]+", re.IGNORECASE)
 
 
+class Unreachable(ValueError):
+    """A tracking store that cannot be used; one line that says why and what to do."""
+
+
 def tracking_uri(written: str | None, home: Path) -> str:
     """The MLflow tracking URI of a study: `MLFLOW_TRACKING_URI`, else what the study says, else sqlite in `home`."""
     return os.environ.get("MLFLOW_TRACKING_URI") or written or f"sqlite:///{home.resolve() / 'mlflow.db'}"
@@ -26,32 +30,38 @@ def mask(text: str) -> str:
     return _SECRET_QUERY.sub(r"\g<key>***", _USERINFO.sub(r"\g<scheme>***@", text))
 
 
+def _scheme(uri: str) -> str:
+    """Kind of store, without the driver: `http`, `sqlite`, `postgresql`, ...; empty for a path."""
+    head, found, _ = uri.partition("://")
+    return head.partition("+")[0].lower() if found else ""
+
+
 def is_http(uri: str) -> bool:
     """Whether the store is a tracking server rather than a database opened directly."""
-    return urlsplit(uri).scheme in ("http", "https")
+    return _scheme(uri) in ("http", "https")
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The database file of a sqlite URI; none for any other store."""
-    head, found, path = uri.partition(":///")
-    return Path(path.partition("?")[0]) if found and head.partition("+")[0] == "sqlite" else None
+    path = uri.partition(":///")[2].partition("?")[0]
+    return Path(path) if path and _scheme(uri) == "sqlite" else None
 
 
 def check_tracking(uri: str) -> None:
     """Refuse a tracking store that cannot be reached, within a few seconds and without importing mlflow.
 
     Raises:
-        ValueError: one line with the address (password masked), what is wrong and what to do.
+        Unreachable: one line with the address (password masked), what is wrong and what to do.
     """
-    scheme = urlsplit(uri).scheme.partition("+")[0]
+    scheme = _scheme(uri)
     if is_http(uri):
         _check_server(uri)
     elif scheme == "sqlite":
         _check_sqlite(uri)
     elif scheme in _DEFAULT_PORTS:
         _check_database(uri, _DEFAULT_PORTS[scheme])
-    elif scheme in ("", "file"):
-        raise ValueError(
+    elif scheme == "file" or (scheme == "" and not uri.startswith("databricks")):
+        raise Unreachable(
             f"tracking store {mask(uri)!r} is a folder, which MLflow no longer supports; "
             "write sqlite:///PATH/mlflow.db or the address of a server"
         )
@@ -67,7 +77,7 @@ def _check_server(uri: str) -> None:
         fault = f"answers {error.code} {error.reason} to /health"
     except (OSError, ValueError) as error:
         fault = f"does not answer ({mask(str(getattr(error, 'reason', error)))})"
-    raise ValueError(
+    raise Unreachable(
         f"tracking server {mask(uri)} {fault}; start it (`suite ui`, or mlflow_server/README.md), correct "
         "MLFLOW_TRACKING_URI or `tracking` in the study, or unset both to track into sqlite beside the records"
     )
@@ -80,7 +90,7 @@ def _check_sqlite(uri: str) -> None:
     folder = next(parent for parent in (path.parent, *path.parent.resolve().parents) if parent.exists())
     target = path if path.exists() else folder
     if not os.access(target, os.W_OK):
-        raise ValueError(f"tracking store {uri} cannot be written: no permission for {target}; choose another path")
+        raise Unreachable(f"tracking store {uri} cannot be written: no permission for {target}; choose another path")
 
 
 def _check_database(uri: str, default_port: int) -> None:
@@ -91,6 +101,6 @@ def _check_database(uri: str, default_port: int) -> None:
         with socket.create_connection((parts.hostname, parts.port or default_port), timeout=PROBE_SECONDS):
             return
     except (OSError, ValueError) as error:
-        raise ValueError(
+        raise Unreachable(
             f"tracking database {mask(uri)} does not answer ({error}); start it or correct the address"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -48,6 +49,14 @@ def open_experiment(client: MlflowClient, uri: str, name: str, study: StudySpec 
     return str(found.experiment_id)
 
 
+def user() -> str:
+    """Who runs this process; `unknown` in a container without a user database."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
 def _artifact_location(uri: str, name: str) -> str | None:
     """Beside the database where one is opened directly; a server decides for itself."""
     if is_http(uri):
@@ -76,7 +85,7 @@ def mirror_comparison(
     if found:
         run_id = str(found[0].info.run_id)
     else:
-        tags = {"phase": COMPARISON, "study": study.name}
+        tags = {"phase": COMPARISON, "study": study.name, "mlflow.user": user()}
         run_id = str(client.create_run(experiment_id, tags=tags, run_name=COMPARISON).info.run_id)
     content = _content(comparisons, folder)
     if found and found[0].data.tags.get(_CONTENT_TAG) == content:
@@ -96,4 +105,4 @@ def _content(comparisons: Sequence[Comparison], folder: Path) -> str:
     state = hashlib.sha256(json.dumps([to_json(c) for c in comparisons]).encode())
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         state.update(path.relative_to(folder).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
-    return state.hexdigest()
+    return state.hexdigest()[:12]

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.ownership import is_dead, this_process
 from suite.records import Comparison, RunRecord, load_record
 from suite.spec import StudySpec, TrialSpec
 from suite.tracking.address import mask
@@ -32,9 +33,8 @@ from suite.tracking.describe import (
     shorten,
     tags_of,
 )
-from suite.tracking.experiment import mirror_comparison, open_experiment, write_views
+from suite.tracking.experiment import mirror_comparison, open_experiment, user, write_views
 from suite.tracking.notes import run_note, running_note
-from suite.tracking.owner import is_dead, this_process
 from suite.tracking.upload import Upload, is_uploaded, locked, record_digest, store_name, write_mark
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class Mirror:
         missing = {key: value for key, value in wanted.items() if key not in present and math.isfinite(value)}
         self._log(run, missing, params_of(record.spec), tags_of(record.spec) | _ending(record, omitted))
         run_id = str(run.info.run_id)
+        if "reason" in run.data.tags and not record.reason:
+            self.client.delete_tag(run_id, "reason")  # of an earlier, killed attempt
         if record.provenance is not None and record.provenance.datasets:
             self.client.log_inputs(run_id, datasets=dataset_inputs(record.provenance.datasets))
         upload_run_files(self.client, run_id, folder, record, self._study_path)
@@ -146,7 +148,9 @@ class Mirror:
             mirror_comparison(self.client, self.experiment_id, study, comparisons, folder)
 
     def kill(self, run_id: str, reason: str) -> None:
-        """End a run that will not end by itself."""
+        """End a run that will not end by itself; one that has ended stays as it is."""
+        if self.client.get_run(run_id).info.status != "RUNNING":
+            return
         self.client.log_batch(run_id, tags=_tags({"state": "killed", "reason": reason}))
         self.client.set_terminated(run_id, status="KILLED")
         self._points.pop(run_id, None)
@@ -169,7 +173,7 @@ class Mirror:
         return list(found)
 
     def _create(self, spec: TrialSpec, start: int) -> Run:
-        tags = {RUN_ID_TAG: spec.run_id, OWNER_TAG: this_process()}
+        tags = {RUN_ID_TAG: spec.run_id, OWNER_TAG: this_process(), "mlflow.user": user()}
         return self.client.create_run(self.experiment_id, start_time=start, tags=tags, run_name=run_name(spec))
 
     def _present(self, run: Run) -> dict[tuple[str, int], float]:

@@ -126,8 +126,9 @@ def comparison_note(study: StudySpec, comparisons: Iterable[Comparison], summary
     ]
     table = _table(("scale", "method", "effect on zero-shot mean", "interval", "adjusted p"), rows)
     heading = f"**Comparison of study `{study.name}`**: robust methods against {study.comparison.baseline}."
-    again = "Tables and figures are in the artifacts. Made again by `suite compare` and `suite export` on `study.toml`."
-    return shorten("\n\n".join(part for part in (heading, again, summary or table) if part), TAG_LIMIT)
+    again = "Tables and figures are in the artifacts; `suite compare` and `suite export` make them again."
+    answer = shorten(summary or table, TAG_LIMIT - len(heading) - len(again) - 4)
+    return "\n\n".join(part for part in (heading, answer, again) if part)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -21,7 +21,7 @@ STOP_SECONDS = 10.0
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     # Jobs serve generative-AI features only, and cost 1.3 GB and most of the start-up time.
@@ -72,7 +72,7 @@ def start_server(store: str, home: Path, port: int = DEFAULT_PORT) -> Server:
     log = home / "mlflow-server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _command(home, port),
+            server_command(home, port),
             env=_environment(store),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -88,7 +88,7 @@ def start_server(store: str, home: Path, port: int = DEFAULT_PORT) -> Server:
     return server
 
 
-def _command(home: Path, port: int) -> list[str]:
+def server_command(home: Path, port: int) -> list[str]:
     """The plain command of `mlflow_server/serve.sh`; the store is in the environment, where no password shows."""
     artifacts = str(home.resolve() / "mlartifacts")
     options = {"--host": HOST, "--port": str(port), "--workers": "1", "--artifacts-destination": artifacts}
@@ -97,7 +97,7 @@ def _command(home: Path, port: int) -> list[str]:
 
 def _environment(store: str) -> dict[str, str]:
     inherited = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    return {**inherited, **_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": store}
+    return {**inherited, **ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": store}
 
 
 def _free_port() -> int:

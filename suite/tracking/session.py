@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from suite.records import Comparison, Progress
 from suite.spec import StudySpec, TrialSpec, load_study
-from suite.tracking.address import check_tracking, mask
+from suite.tracking.address import Unreachable, check_tracking, mask
 from suite.tracking.artifacts import write_pins
 from suite.tracking.describe import shorten
 from suite.tracking.upload import is_finished, is_uploaded
@@ -46,6 +46,9 @@ class Session:
         """Points of their curves that wait to be logged."""
         self._specs: dict[str, TrialSpec] = {}
         self._pending: dict[Path, None] = {}
+        """Folders to upload as soon as the store answers."""
+        self._refused: dict[Path, None] = {}
+        """Folders whose upload failed though it answers: tried once more at the end."""
 
     def start(self, spec: TrialSpec) -> None:
         """Open the run of a trial."""
@@ -65,10 +68,11 @@ class Session:
 
     def flush(self) -> None:
         """Log all points that wait, one request per run, and try one pending folder again."""
-        for run_id, points in list(self._points.items()):
-            if points and self._attempt(f"{run_id}: curves are late", partial(self._log, run_id=run_id)):
+        for run_id in list(self._points):
+            logged = self._attempt(f"{run_id}: its curve shows when it ends", partial(self._log, run_id=run_id))
+            if logged or not self._is_silent:  # a store that answers and refuses would refuse again
                 del self._points[run_id]
-        if self._pending and time.monotonic() >= self._silent_until:
+        if self._pending and not self._is_silent:
             self.sync(next(iter(self._pending)))
 
     def _log(self, mirror: Mirror, run_id: str) -> None:
@@ -77,27 +81,37 @@ class Session:
     @property
     def waits(self) -> bool:
         """Whether something is to be done soon without being asked for."""
-        return bool(self._pending) or any(self._points.values())
+        return bool(self._pending or self._points)
+
+    @property
+    def _is_silent(self) -> bool:
+        """Whether the store did not answer a short while ago and is being left alone."""
+        return time.monotonic() < self._silent_until
 
     def finish(self, run_id: str, folder: Path) -> None:
         """Upload the folder of a trial that just ended in this process."""
         self._points.pop(run_id, None)
+        if not is_finished(folder):
+            self._say(f"{folder} holds no record.json, so its run is not uploaded", "no record")
+            return
         try:
             write_pins(folder)
         except OSError as error:
-            self._say(f"{folder}: pins.txt is missing: {error}", str(error.strerror))
-        self.sync(folder)
-        if folder not in self._pending:
+            self._say(f"{folder / 'pins.txt'} cannot be written: {error.strerror}", "no pins")
+        if self.sync(folder):
             self._runs.pop(run_id, None)
             self._specs.pop(run_id, None)
 
-    def sync(self, folder: Path) -> None:
-        """Upload a finished folder that is not in the store yet."""
+    def sync(self, folder: Path) -> bool:
+        """Upload a finished folder that is not in the store yet; false where that did not succeed."""
         self._pending.pop(folder, None)
+        self._refused.pop(folder, None)
         if not is_finished(folder) or is_uploaded(folder, self._uri):
-            return
-        if not self._attempt(f"{folder} is not uploaded", lambda mirror: mirror.upload(folder)):
-            self._pending[folder] = None
+            return True
+        uploaded = self._attempt(f"{folder} is not uploaded", lambda mirror: mirror.upload(folder))
+        if not uploaded:
+            (self._pending if self._is_silent else self._refused)[folder] = None
+        return uploaded
 
     def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
         """Write the study's comparison run."""
@@ -110,19 +124,15 @@ class Session:
         """Try what is pending once more, end the runs left open, and say what stays behind."""
         self.flush()
         self._silent_until = 0.0
-        for folder in list(self._pending):
+        for folder in [*self._pending, *self._refused]:
             if time.monotonic() < deadline:
                 self.sync(folder)
         for run_id, mlflow_id in self._runs.items():
             self._end(run_id, mlflow_id)
-        if self._pending:
-            first = next(iter(self._pending))
-            _LOG.warning(
-                "%d runs are on disk but not in %s, such as %s; the next start of the study uploads them",
-                len(self._pending),
-                mask(self._uri),
-                first,
-            )
+        left = [*self._pending, *self._refused]
+        if left:
+            line = "%d runs are on disk but not in %s, such as %s; the next start of the study uploads them"
+            _LOG.warning(line, len(left), mask(self._uri), left[0])
 
     def _end(self, run_id: str, mlflow_id: str) -> None:
         left = f"{run_id} stays RUNNING in MLflow until the next start"
@@ -130,7 +140,7 @@ class Session:
 
     def _attempt(self, consequence: str, job: Callable[[Mirror], object]) -> bool:
         """Do a job in the store; false when it failed, or when the store is being left alone for a while."""
-        if time.monotonic() < self._silent_until:
+        if self._is_silent:
             return False
         try:
             job(self._connected())
@@ -150,9 +160,8 @@ class Session:
 
     def _fail(self, consequence: str, error: Exception) -> None:
         """Say what failed; leave the store alone for a while when it does not answer at all."""
-        try:
-            check_tracking(self._uri)
-        except ValueError as unreachable:
+        unreachable = error if isinstance(error, Unreachable) else self._unreachable()
+        if unreachable is not None:
             line = f"{unreachable}. The study goes on; runs stay in their folders and are uploaded later"
             self._say(line, "unreachable")
             self._silent_until = time.monotonic() + RETRY_SECONDS
@@ -161,6 +170,13 @@ class Session:
             self._silent_until = time.monotonic() + RETRY_SECONDS
         reason = _reason(error)
         self._say(f"{consequence}: {reason}", reason)
+
+    def _unreachable(self) -> Unreachable | None:
+        try:
+            check_tracking(self._uri)
+        except Unreachable as error:
+            return error
+        return None
 
     def _say(self, line: str, reason: str) -> None:
         """Log a line, once per reason: what fails for one run mostly fails for all."""

@@ -30,7 +30,7 @@ _GRACE_SECONDS = 25.0
 """Beyond that, time for the request under way (`MLFLOW_HTTP_REQUEST_TIMEOUT` is 20) and for ending open runs."""
 
 _LOG = logging.getLogger("suite.tracking")
-Job = Callable[[Session], None]
+Job = Callable[[Session], object]
 
 
 class Tracker:

@@ -1,4 +1,4 @@
-"""Which process owns a run, and whether it still lives: how runs of a killed study are told from running ones."""
+"""Which process owns a run or a trial, and whether it still lives: what tells a killed study from a running one."""
 
 from __future__ import annotations
 

@@ -1,0 +1,241 @@
+"""Training and evaluation speed as ratios, measured in one run.
+
+    SUITE_HUB=/path/to/mirror .venv/bin/python benchmarks/training.py
+
+1. adversarial (K = 1) and random-perturbation updates against standard ones, in turn on the same batches;
+2. full fine-tuning of the 4-layer scale on SIB-200 at batch 32 against Hugging Face `Trainer` with dynamic padding: same
+   checkpoint, data, pooling, head, optimiser, schedule, clipping, dropout rate and number of updates. The suite trims the
+   vocabulary to the study's texts, which changes no output; `Trainer` trains the table it is given;
+3. zero-shot evaluation in eleven languages against `Trainer.predict` on the same weights;
+4. both as a share of the rate of this machine's matrix products, from the floating-point operations of the real tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import Trainer, TrainingArguments, set_seed
+
+from suite.methods.interface import EMBEDDINGS
+from suite.models.checkpoints import load_encoder
+from suite.models.predict import predict_logits
+from suite.models.tokens import TokenRows, join_rows
+from suite.spec import AlignmentSpec, EvaluationSpec, Scale, TaskSpec, TrainSpec, TrialSpec
+from suite.training import Fit, LabelledRows
+from suite.workspace import Workspace, hub_root, load_workspace
+
+TARGETS = ("de", "es", "fr", "ru", "zh", "sw", "yo", "hi", "th", "fi")
+HEAD_RATE = 1e-3
+
+
+def trial(method: str, seed: int, **hyperparameters: Any) -> TrialSpec:
+    """SIB-200 on the first four layers, everything trained."""
+    return TrialSpec(
+        study="benchmark",
+        phase="refit",
+        scale=Scale(name="4-layer", checkpoint="me5-small-q4", layers=4),
+        method=method,
+        hyperparameters=hyperparameters,
+        learning_rate=1e-4,
+        seed=seed,
+        task=TaskSpec(name="sib200", targets=TARGETS),
+        train=TrainSpec(learning_rate=1e-4, epochs=3, head_learning_rate=HEAD_RATE, validations=1),
+        evaluation=EvaluationSpec(),
+        alignment=AlignmentSpec(),
+    )
+
+
+def product_rate() -> float:
+    """Floating-point operations per second of this machine's matrix products at the shapes of a layer."""
+    x, w = torch.randn(1200, 384), torch.randn(1536, 384)
+    times = []
+    for _ in range(60):
+        start = time.perf_counter()
+        F.linear(x, w)
+        times.append(time.perf_counter() - start)
+    return 2 * 1200 * 384 * 1536 / statistics.median(times[10:])
+
+
+def layer_operations(rows: TokenRows, layers: int = 4, hidden: int = 384) -> float:
+    """Operations of one forward pass over the real tokens: 24 D^2 per token and layer, and 4 n^2 D of attention."""
+    lengths = rows.lengths.astype(float)
+    return float(layers * (24 * hidden**2 * lengths.sum() + 4 * hidden * (lengths**2).sum()))
+
+
+class Peer(torch.nn.Module):
+    """The same classifier as `Trainer` wants it: padded batches in, loss and logits out."""
+
+    def __init__(self, encoder: Any, classes: int, seed: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = torch.nn.Linear(encoder.config.hidden_size, classes)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            self.head.weight.normal_(0, 0.02, generator=generator)
+            self.head.bias.zero_()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Mean pooling over real tokens, dropout, one linear layer."""
+        states = self.encoder(input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask[..., None].to(states.dtype)
+        pooled = F.dropout((states * mask).sum(1) / mask.sum(1), 0.1, self.training)
+        logits = self.head(pooled)
+        return {"loss": F.cross_entropy(logits, labels), "logits": logits}
+
+
+def pad(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Dynamic padding to the longest text of the batch."""
+    longest = max(len(item["input_ids"]) for item in items)
+    ids = torch.ones(len(items), longest, dtype=torch.long)
+    mask = torch.zeros(len(items), longest, dtype=torch.long)
+    for row, item in enumerate(items):
+        n = len(item["input_ids"])
+        ids[row, :n] = torch.as_tensor(item["input_ids"])
+        mask[row, :n] = 1
+    return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([item["labels"] for item in items])}
+
+
+def original(space: Workspace, rows: TokenRows, labels: np.ndarray) -> list[dict[str, Any]]:
+    """Texts under their original token ids, as a `Trainer` data set."""
+    vocabulary = space.parts.vocabulary
+    ids = rows.ids if vocabulary is None else vocabulary.kept[rows.ids]
+    cuts = np.split(ids, rows.offsets[1:-1])
+    return [{"input_ids": cut, "labels": int(label)} for cut, label in zip(cuts, labels, strict=True)]
+
+
+def trainer(space: Workspace, spec: TrialSpec, folder: Path) -> Trainer:
+    """`Trainer` on the whole checkpoint with the same recipe."""
+    set_seed(spec.seed)
+    encoder = load_encoder("me5-small-q4", layers=4).model
+    model = Peer(encoder, len(space.texts.task.labels), spec.seed)
+    steps = spec.train.epochs * -(-len(space.train) // spec.train.batch_size)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=spec.train.batch_size,
+        per_device_eval_batch_size=32,
+        num_train_epochs=spec.train.epochs,
+        learning_rate=spec.learning_rate,
+        warmup_steps=int(np.ceil(spec.train.warmup * steps)),
+        lr_scheduler_type="linear",
+        max_grad_norm=spec.train.clip_norm,
+        optim="adamw_torch_fused",
+        weight_decay=0.0,
+        seed=spec.seed,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+    )
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": list(model.encoder.parameters()), "lr": spec.learning_rate},
+            {"params": list(model.head.parameters()), "lr": HEAD_RATE},
+        ],
+        weight_decay=0.0,
+        fused=True,
+    )
+    data = original(space, space.train.rows, space.train.labels)
+    return Trainer(model=model, args=arguments, train_dataset=data, data_collator=pad, optimizers=(optimiser, None))
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def exhaust(fit: Fit) -> None:
+    """Train to the end."""
+    for _ in fit.run():
+        pass
+
+
+def fit_for(space: Workspace, spec: TrialSpec) -> Fit:
+    """A fresh run of the suite."""
+    none = LabelledRows(rows=space.validation.rows, labels=space.validation.labels)
+    return Fit(spec, space.classifier(spec.seed), space.train, none, space.norms([EMBEDDINGS]))
+
+
+def compare_methods(space: Workspace, updates: int) -> None:
+    """Updates of each method in turn on the same rows."""
+    arms = {
+        "standard": trial("standard", 1),
+        "adversarial K=1": trial("adversarial", 1, radius=0.1),
+        "random-perturbation": trial("random-perturbation", 1, noise=0.1),
+    }
+    fits = {name: fit_for(space, spec) for name, spec in arms.items()}
+    times: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(updates):
+        for name, fit in fits.items():
+            times[name].append(seconds(fit._update))
+    base = times["standard"][3:]
+    for name in arms:
+        ratios = [t / b for t, b in zip(times[name][3:], base, strict=True)]
+        print(
+            f"  {name:<22}{1000 * statistics.median(times[name][3:]):7.0f} ms an update, "
+            f"{statistics.median(ratios):.3f} x standard"
+        )
+
+
+def compare_trainer(space: Workspace, seeds: list[int], rate: float) -> None:
+    """Whole runs of the suite and of Trainer in turn, then their evaluation."""
+    rows, labels = join_rows(space.reported.rows), space.reported.labels
+    test = original(space, rows, labels)
+    found: dict[str, list[tuple[float, float, float]]] = {"suite": [], "Trainer": []}
+    examples = 3 * len(space.train)
+    for seed in seeds:
+        fit = fit_for(space, trial("standard", seed))
+        took = seconds(lambda: exhaust(fit))
+        predict = seconds(lambda: predict_logits(fit.classifier, rows))
+        logits = predict_logits(fit.classifier, rows)
+        found["suite"].append((took, predict, float((logits.argmax(1) == labels).mean())))
+        with tempfile.TemporaryDirectory() as folder:
+            peer = trainer(space, trial("standard", seed), Path(folder))
+            took = seconds(peer.train)
+            out: list[Any] = []
+            predict = seconds(lambda: out.append(peer.predict(test)))
+            found["Trainer"].append((took, predict, float((out[0].predictions.argmax(1) == labels).mean())))
+    for name, runs in found.items():
+        train, predict = (statistics.median(run[i] for run in runs) for i in range(2))
+        scores = [100 * run[2] for run in runs]
+        spread = f" +- {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
+        work = layer_operations(space.train.rows) * 9 / train / rate, layer_operations(rows) / predict / rate
+        print(
+            f"  {name:<9}{examples / train:7.0f} examples/s trained ({work[0]:.0%} of the product rate), "
+            f"{len(rows) / predict:7.0f} predicted ({work[1]:.0%}), accuracy over 11 languages {statistics.mean(scores):.1f}{spread}"
+        )
+    for index, what in ((0, "training"), (1, "evaluation")):
+        ratios = [t[index] / s[index] for s, t in zip(found["suite"], found["Trainer"], strict=True)]
+        print(f"  {what}: {statistics.median(ratios):.2f} x Trainer (by seed: {', '.join(f'{r:.2f}' for r in ratios)})")
+
+
+def main() -> None:
+    """Print every ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--updates", type=int, default=25)
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    space = load_workspace(trial("standard", 1), hub_root())
+    space = replace(space)
+    rate = product_rate()
+    print(f"{torch.get_num_threads()} threads, matrix products at {rate / 1e9:.0f} GFLOP/s")
+    print(f"updates in turn, {arguments.updates} each, batch 32, {space.train.rows.lengths.mean():.0f} tokens a text:")
+    compare_methods(space, arguments.updates)
+    print(f"whole runs in turn, {arguments.seeds} seeds:")
+    compare_trainer(space, list(range(1, arguments.seeds + 1)), product_rate())
+
+
+if __name__ == "__main__":
+    main()
