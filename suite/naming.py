@@ -7,6 +7,7 @@ MLflow's charts group at the last slash, so what is compared side by side comes 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricName:
-    """The parts of a metric's name; `write` and `parse` are inverse to each other."""
+    """The parts of a metric's name; writing and parsing are inverse to each other where no part has a dot of its own."""
 
     family: str
     """`train`, `validation`, `test`, `alignment` or `zero_shot`."""
@@ -63,9 +64,9 @@ def parse_metric_name(name: str) -> MetricName:
     family, *middle = head.split(".")
     if not slash or not last or family not in METRIC_FAMILIES:
         raise ValueError(f"a metric name is FAMILY[.SUBSET][.METRIC][.layer-N]/LAST, got {name!r}")
-    layer = int(middle.pop().removeprefix("layer-")) if middle and middle[-1].startswith("layer-") else None
-    if family == "zero_shot":
-        subset, metric = (middle[0] if middle else ""), ""
-    else:
-        subset, metric = (".".join(middle[:-1]), middle[-1] if middle else "")
-    return MetricName(family=family, metric=metric, subset=subset, layer=layer, last=last)
+    layer = int(middle.pop().removeprefix("layer-")) if middle and _LAYER.fullmatch(middle[-1]) else None
+    metric = middle.pop() if middle and family != "zero_shot" else ""
+    return MetricName(family=family, metric=metric, subset=".".join(middle), layer=layer, last=last)
+
+
+_LAYER = re.compile(r"layer-(0|[1-9][0-9]*)")

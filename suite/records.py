@@ -275,7 +275,14 @@ def load_record(path: Path) -> RunRecord:
     try:
         return _RECORD.validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path} is not a run record: {error.errors()[0]['msg']}; delete it to run it again") from None
+        raise ValueError(f"{path} is not a run record: {_fault(error)}; delete it to run it again") from None
+
+
+def _fault(error: ValidationError) -> str:
+    """The first thing wrong with a file, and where in it."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def load_records(folders: Iterable[Path]) -> list[RunRecord]:
@@ -289,5 +296,8 @@ def save_comparisons(comparisons: Iterable[Comparison], path: Path) -> None:
 
 
 def load_comparisons(path: Path) -> tuple[Comparison, ...]:
-    """Read comparisons back."""
-    return _COMPARISONS.validate_json(path.read_bytes())
+    """Read comparisons back; ValueError names the file and what is wrong with it."""
+    try:
+        return _COMPARISONS.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path} holds no comparisons: {_fault(error)}; delete it and compare again") from None

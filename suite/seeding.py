@@ -13,6 +13,8 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from suite.naming import unknown
+
 Purpose = Literal["init", "order", "dropout", "noise", "augment", "attack", "sampler"]
 
 
@@ -25,7 +27,7 @@ class Streams:
     def key(self, purpose: Purpose, *position: int | str) -> int:
         """A 128-bit key for a purpose at a position (step, pass, layer, ...)."""
         if purpose not in get_args(Purpose):
-            raise ValueError(f"unknown stream {purpose!r}; known: {', '.join(get_args(Purpose))}")
+            raise ValueError(unknown("stream", purpose, get_args(Purpose)))
         text = f"{self.seed}/{purpose}/{'/'.join(map(str, position))}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
 

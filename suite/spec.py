@@ -12,6 +12,7 @@ import json
 import math
 import tomllib
 from dataclasses import dataclass, field
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -23,12 +24,20 @@ T = TypeVar("T")
 Scalar = bool | int | float | str
 Phase = Literal["checkpoint", "tune", "refit"]
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _law(holds: bool, message: str) -> None:
+    """Refuse what breaks a law; the message begins with the name of the field, which the path of the record precedes."""
     if not holds:
         raise ValueError(message)
+
+
+def _names_a_folder(name: str) -> bool:
+    return bool(name) and name[0] != "." and all(c.isalnum() or c in "-_." for c in name)
+
+
+_FOLDER_LAW = "name is letters, digits, '-', '_' and inner '.', as it names a folder; got"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,7 @@ class TaskSpec:
         _law(len(set(self.targets)) == len(self.targets), f"targets are distinct, got {list(self.targets)}")
         _law(
             self.source not in self.targets,
-            f"the source language is not a target (zero-shot), got {self.source!r} in both",
+            f"source is not among the targets (zero-shot), got {self.source!r} in both",
         )
         for name in ("train_examples", "validation_examples", "test_examples"):
             count = getattr(self, name)
@@ -109,6 +118,7 @@ class Scale:
     """Replaces `train.learning_rate` at this scale."""
 
     def __post_init__(self) -> None:
+        _law(_names_a_folder(self.name), f"{_FOLDER_LAW} {self.name!r}")
         _law(self.layers is None or self.layers >= 1, f"layers is at least 1, got {self.layers}")
         _check_learning_rate(self.learning_rate)
 
@@ -121,6 +131,14 @@ class MethodSpec:
 
     name: str
     parameters: dict[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in self.parameters.items():
+            if isinstance(value, tuple):
+                _law(len(value) > 0, f"{name} lists at least one choice, got none")
+                # By type as well: 1, 1.0 and true are equal in Python.
+                different = len({(type(choice), choice) for choice in value}) == len(value)
+                _law(different, f"{name} lists distinct choices, got {list(value)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +169,8 @@ class TrainSpec:
         for name in ("epochs", "batch_size", "validations"):
             _law(getattr(self, name) >= 1, f"{name} is at least 1, got {getattr(self, name)}")
         _law(self.max_length >= 4, f"max_length is at least 4 tokens, got {self.max_length}")
-        _law(0 <= self.dropout < 1, f"0 <= dropout < 1 must hold, got {self.dropout}")
-        _law(0 <= self.warmup <= 1, f"0 <= warmup <= 1 must hold, got {self.warmup}")
+        _law(0 <= self.dropout < 1, f"dropout is at least 0 and below 1, got {self.dropout}")
+        _law(0 <= self.warmup <= 1, f"warmup is 0 to 1, got {self.warmup}")
         _law(self.weight_decay >= 0, f"weight_decay is not negative, got {self.weight_decay}")
         _law(self.clip_norm > 0, f"clip_norm is positive, got {self.clip_norm}")
         _law(self.head_learning_rate > 0, f"head_learning_rate is positive, got {self.head_learning_rate}")
@@ -189,8 +207,8 @@ class RefitSpec:
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
 
     def __post_init__(self) -> None:
-        _law(len(self.seeds) >= 2, f"refit needs at least 2 seeds for an interval, got {len(self.seeds)}")
-        _law(len(set(self.seeds)) == len(self.seeds), f"refit seeds are distinct, got {list(self.seeds)}")
+        _law(len(self.seeds) >= 2, f"seeds hold at least 2 for an interval, got {list(self.seeds)}")
+        _law(len(set(self.seeds)) == len(self.seeds), f"seeds are distinct, got {list(self.seeds)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +231,7 @@ class EvaluationSpec:
     certified radius; 0 evaluates the base classifier only."""
 
     def __post_init__(self) -> None:
+        _law(len(set(self.subsets)) == len(self.subsets), f"subsets are distinct, got {list(self.subsets)}")
         _law(self.attack_radius >= 0, f"attack_radius is not negative, got {self.attack_radius}")
         _law(self.attack_steps >= 1, f"attack_steps is at least 1, got {self.attack_steps}")
         few = self.attack_examples
@@ -245,6 +264,7 @@ class AlignmentSpec:
     """At most this many translation pairs per language."""
 
     def __post_init__(self) -> None:
+        _law(len(set(self.metrics)) == len(self.metrics), f"metrics are distinct, got {list(self.metrics)}")
         _law(self.pairs >= 20, f"pairs is at least 20 for retrieval to mean anything, got {self.pairs}")
 
 
@@ -262,7 +282,7 @@ class ComparisonSpec:
     """Smallest difference that matters, in points of the metric (0.01 is one point)."""
 
     def __post_init__(self) -> None:
-        _law(0.5 < self.confidence < 1, f"0.5 < confidence < 1 must hold, got {self.confidence}")
+        _law(0.5 < self.confidence < 1, f"confidence lies between 0.5 and 1, got {self.confidence}")
         _law(self.margin is None or self.margin > 0, f"margin is positive, got {self.margin}")
 
 
@@ -289,12 +309,9 @@ class StudySpec:
     """MLflow tracking URI; `MLFLOW_TRACKING_URI` takes precedence; none is sqlite beside the records."""
 
     def __post_init__(self) -> None:
-        _law(
-            bool(self.name) and all(c.isalnum() or c in "-_." for c in self.name),
-            f"name is letters, digits, '-', '_' and '.', as it names a folder; got {self.name!r}",
-        )
+        _law(_names_a_folder(self.name), f"{_FOLDER_LAW} {self.name!r}")
         for kind, names in (("scale", [s.name for s in self.scale]), ("method", [m.name for m in self.method])):
-            _law(len(names) >= 1, f"a study has at least one {kind}")
+            _law(len(names) >= 1, f"{kind} is given at least once, as a table [[{kind}]]")
             _law(len(set(names)) == len(names), f"{kind} names are distinct, got {names}")
         methods = [m.name for m in self.method]
         _law(
@@ -303,16 +320,16 @@ class StudySpec:
         )
         _law(
             self.tune.select_on != self.evaluation.report_on,
-            f"selecting on the reporting split is peeking, got select_on = report_on = {self.tune.select_on!r}; "
-            "select on 'validation' and report on 'test'",
+            "tune.select_on is not evaluation.report_on (selecting on the reporting split is peeking), "
+            f"got {self.tune.select_on!r} for both; select on 'validation' and report on 'test'",
         )
         _law(
             self.tune.select_on != "test",
-            "selection never sees the test split; set tune.select_on = 'validation'",
+            "tune.select_on is not 'test': selection never sees the test split; select on 'validation'",
         )
         _law(
             self.tune.seed not in self.refit.seeds,
-            f"refit seeds are fresh, got tuning seed {self.tune.seed} among refit seeds {list(self.refit.seeds)}",
+            f"tune.seed is not among refit.seeds, as refits are fresh; got {self.tune.seed} in {list(self.refit.seeds)}",
         )
 
     def find_scale(self, name: str) -> Scale:
@@ -331,7 +348,8 @@ class StudySpec:
     @property
     def digest(self) -> str:
         """SHA-256 over everything but where data and servers are."""
-        return digest({k: v for k, v in to_json(self).items() if k not in ("hub", "tracking")})
+        whole = {k: v for k, v in to_json(self).items() if k not in ("hub", "tracking")}
+        return digest(whole | {"tune": {k: v for k, v in whole["tune"].items() if k != "storage"}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,73 +425,104 @@ def load_study(path: Path) -> StudySpec:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"no study file at {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ValueError(f"the study file {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
+    if date := _find_date(table, ()):
+        raise ValueError(f"{path}: {_path(date)}: dates and times have no place in a study; quote what is a text")
     try:
         return _STUDY.validate_json(json.dumps(_fold_parameters(table)))
     except ValidationError as error:
         raise ValueError(f"{path}: {_explain(error)}") from None
-    except TypeError as error:
-        raise ValueError(f"{path}: dates and times have no place in a study: {error}") from None
+
+
+def _find_date(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...] | None:
+    """Where the first date or time stands; what else TOML can write, JSON can."""
+    if isinstance(value, date | time):
+        return loc
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, item in inner if (found := _find_date(item, (*loc, key)))), None)
 
 
 def _fold_parameters(table: dict[str, Any]) -> dict[str, Any]:
     """Move a method's own keys under `parameters`: the file stays flat, the record stays strict."""
     methods = table.get("method")
-    if not isinstance(methods, list) or not all(isinstance(m, dict) for m in methods):
+    if not isinstance(methods, list):
         return table
-    folded = [
-        {
-            **({"name": m["name"]} if "name" in m else {}),
-            "parameters": {k: v for k, v in m.items() if k != "name"},
-        }
-        for m in methods
-    ]
-    return {**table, "method": folded}
+    return {**table, "method": [_fold(m) if isinstance(m, dict) else m for m in methods]}
+
+
+def _fold(method: dict[str, Any]) -> dict[str, Any]:
+    name = {"name": method["name"]} if "name" in method else {}
+    return {**name, "parameters": {k: v for k, v in method.items() if k != "name"}}
 
 
 def _explain(error: ValidationError) -> str:
-    """Every distinct fault on one line: path, law, value, and the nearest known name of a typo."""
-    faults: dict[str, str] = {}
-    listed = error.errors(include_url=False)
-    in_ranges = any("Range" in fault["loc"] for fault in listed)
-    for fault in listed:
-        if in_ranges and isinstance(fault["input"], dict) and "Range" not in fault["loc"]:
-            continue  # a table where a number may stand too: only what is wrong with it as a range matters
-        where = _path(fault["loc"])
-        faults.setdefault(where, _describe(fault, where))
-    return "; ".join(faults.values())
+    """Every distinct fault on one line: path, law, value, and the nearest known name of a typo.
+
+    Where several kinds of value may stand, each kind complains: what is wrong deepest inside is what was meant.
+    """
+    places: dict[str, list[Any]] = {}
+    for fault in error.errors(include_url=False):
+        places.setdefault(_path(fault["loc"]), []).append(fault)
+    deepest = [place for place in places if not any(p.startswith((f"{place}.", f"{place}[")) for p in places)]
+    return "; ".join(_describe(places[place], place) for place in deepest)
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
     """`("scale", 1, "chekpoint")` as `scale[1].chekpoint`, without pydantic's union tags."""
     written = ""
-    for part in loc:
+    for place, part in enumerate(loc):
         if isinstance(part, int):
             written += f"[{part}]"
-        elif part in _UNION_TAGS or part.startswith("tuple[") or part == "parameters":
+        elif place and (part in _UNION_TAGS or part.startswith("tuple[") or part == "parameters"):
             continue
         else:
-            written += f".{part}" if written else part
+            key = part if part.replace("-", "_").isidentifier() else repr(part)
+            written += f".{key}" if written else key
     return written
 
 
 _UNION_TAGS = {"bool", "int", "float", "str", "Range"}
+_KINDS = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "dataclass_type": "a table",
+    "finite_number": "finite",
+}
 
 
-def _describe(fault: Any, where: str) -> str:
-    leaf = where.rpartition(".")[2]
+def _describe(faults: list[Any], where: str) -> str:
+    fault = next((f for f in faults if f["type"] in ("value_error", "finite_number")), faults[0])
     if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         siblings = _known_keys(fault["loc"][:-1])
-        guess = nearest(leaf, siblings)
+        guess = nearest(str(fault["loc"][-1]), siblings)
         meant = f"; did you mean {guess!r}?" if guess else f"; known here: {', '.join(siblings)}"
         return f"{where}: unknown key{meant}"
     if fault["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{where}: required key is missing"
     if fault["type"] == "value_error":
-        return f"{where}: {fault['ctx']['error']}" if where else str(fault["ctx"]["error"])
-    expected = fault["msg"].removeprefix("Input should be ")
-    return f"{where}: should be {expected}, got {fault['input']!r}"
+        law, names = str(fault["ctx"]["error"]), "Range" not in fault["loc"]
+        return f"{where}{'.' if names else ': '}{law}" if where else law
+    wanted = ["finite"] if fault["type"] == "finite_number" else _wanted(faults)
+    plural = f"; write [[{where}]]" if where in ("scale", "method") and isinstance(fault["input"], dict) else ""
+    return f"{where}: should be {' or '.join(wanted)}, got {_shown(fault['input'])}{plural}"
+
+
+def _wanted(faults: list[Any]) -> list[str]:
+    """What may stand at a place, in words of TOML."""
+    kinds = dict.fromkeys(_KINDS.get(f["type"], f["msg"].removeprefix("Input should be ")) for f in faults)
+    return [kind for kind in kinds if kind != "a whole number" or "a number" not in kinds]
+
+
+def _shown(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:

@@ -117,7 +117,7 @@ class Fit:
         """Train to the end, yielding at every validation point.
 
         Raises:
-            FloatingPointError: the loss stopped being finite; names the update.
+            FloatingPointError: the loss or its gradient stopped being finite; names the update.
         """
         points = self.schedule.validation_points(self.spec.train.validations)
         sums: dict[str, float] = {}
@@ -139,10 +139,10 @@ class Fit:
         method = resolve_method(self.spec.method).loss
         loss = method(batch, view, StepStreams(self.streams, self.step), **self.spec.hyperparameters)
         loss.value.backward()  # type: ignore[no-untyped-call]
-        value = float(loss.value.detach())
-        if not math.isfinite(value):
-            raise FloatingPointError(f"the loss is {value} at update {self.step + 1} of {self.schedule.steps}")
-        norm = _clip(self.classifier, self.spec.train.clip_norm)
+        value, norm = float(loss.value.detach()), _clip(self.classifier, self.spec.train.clip_norm)
+        for name, number in (("loss", value), ("gradient's norm", norm)):
+            if not math.isfinite(number):
+                raise FloatingPointError(f"the {name} is {number} at update {self.step + 1} of {self.schedule.steps}")
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * self.schedule.rate(self.step)
         self.optimiser.step()
@@ -176,12 +176,14 @@ class Fit:
                 meta = file.metadata()
                 if meta.get("digest") != self.spec.digest:
                     return False
+                step, curve = int(meta["step"]), [(int(s), str(n), float(v)) for s, n, v in json.loads(meta["curve"])]
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # the file is no mapping
         except Exception:  # an absent, torn or corrupt file all mean: start from the beginning
             return False
+        if not _fits(self.classifier, tensors):
+            return False
         _restore(self.classifier, self.optimiser, tensors)
-        self.step = int(meta["step"])
-        self.curve = [(int(s), str(n), float(v)) for s, n, v in json.loads(meta["curve"])]
+        self.step, self.curve = step, curve
         return True
 
 
@@ -213,6 +215,12 @@ def _state(classifier: Classifier, optimiser: torch.optim.AdamW) -> Iterator[tup
         yield f"weight/{name}", parameter.detach()
         for key, moment in optimiser.state.get(parameter, {}).items():
             yield f"{key}/{name}", moment
+
+
+def _fits(classifier: Classifier, tensors: dict[str, Tensor]) -> bool:
+    """Whether every weight is there in its shape: texts that changed since have trimmed the vocabulary otherwise."""
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    return all(shapes.get(f"weight/{name}") == p.shape for name, p in classifier.named_parameters())
 
 
 def _restore(classifier: Classifier, optimiser: torch.optim.AdamW, tensors: dict[str, Tensor]) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -527,6 +530,18 @@ def test_what_one_run_is_refused_for_costs_the_others_nothing(
     assert [run.info.status for run in runs_of(client, experiment)] == ["FINISHED"]
     assert sum("is not a run record" in message for message in caplog.messages) == 2
     assert any(message.startswith("2 runs are on disk") for message in caplog.messages)
+
+
+def test_a_store_of_an_older_mlflow_is_named_with_the_remedy(
+    home: Path, client: MlflowClient, spec: TrialSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = tmp_path / "mlflow.db"
+    shutil.copy(home / "mlflow.db", old)
+    with closing(sqlite3.connect(old)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+    with Tracker(f"sqlite:///{old}", "old") as tracker:
+        tracker.sync([save_run(make_record(spec), tmp_path)])
+    assert any("mlflow db upgrade" in message for message in caplog.messages)
 
 
 # Processes that end

@@ -34,13 +34,14 @@ SEGMENTS = {"bert": 2, "deberta-v2": 2}
 
 def make_tokenizer(kind: str = "bert") -> Any:
     """Whole English words, then letters, then bytes: no text in any script is unknown."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     pieces = [(mark, 0.0) for mark in MARKS]
     pieces += [(f"▁{word}", -2.0) for word in WORDS] + [(letter, -8.0) for letter in LETTERS]
     pieces += [(f"<0x{byte:02X}>", -10.0) for byte in range(256)] + [("<mask>", 0.0)]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     second = SEGMENTS.get(kind, 1) - 1

@@ -10,9 +10,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from suite.records import write_atomically
-from suite.spec import digest
-
 Columns = dict[str, list[str]]
 _DIGEST = b"content_sha256"
 _LOG = logging.getLogger(__name__)
@@ -36,6 +33,9 @@ def cached_table(name: str, key: Mapping[str, object], build: Callable[[], Colum
 
     A cache that cannot be written costs time, never the run.
     """
+    from suite.records import write_atomically  # pydantic takes longer to import than this whole package
+    from suite.spec import digest
+
     path = cache_root() / "tasks" / f"{name}-{digest(dict(key))[:24]}.parquet"
     found = _read(path)
     if found is not None:
@@ -70,7 +70,8 @@ def _to_parquet(columns: Columns) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table(columns).replace_schema_metadata({_DIGEST: _content_digest(columns)})
+    schema = pa.schema([(name, pa.string()) for name in columns], metadata={_DIGEST: _content_digest(columns)})
+    table = pa.Table.from_pydict(columns, schema=schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()

@@ -84,7 +84,9 @@ def read_package_file(code: str) -> dict[str, Any]:
     try:
         package = metadata.distribution(PACKAGE)
     except metadata.PackageNotFoundError:
-        raise ValueError(f"the home-intents task reads the package {PACKAGE}, which is not installed; {remedy}") from None
+        raise ValueError(
+            f"the home-intents task reads the package {PACKAGE}, which is not installed; {remedy}"
+        ) from None
     if package.version != VERSION:
         raise ValueError(f"home-intents is defined on {PACKAGE} {VERSION}, found {package.version}; {remedy}")
     data = package.locate_file(f"home_assistant_intents/data/{code}.json").read_bytes()  # type: ignore[attr-defined]

@@ -94,6 +94,20 @@ def items(language: str, part: str) -> tuple[Item, ...]:
     return _parts(language, "evaluation" if part in EVALUATION else "training")[part]
 
 
+def find_item(language: str, item_id: str) -> Item:
+    """The clean item of an id; ValueError when the language has none such."""
+    for half in ("evaluation", "training"):
+        index = _index(language, half)
+        if item_id in index:
+            return index[item_id]
+    raise ValueError(f"task {NAME!r} has no item {item_id!r} in {language!r}; it was made by another version")
+
+
+@lru_cache(maxsize=2 * len(LANGUAGES))
+def _index(language: str, half: str) -> dict[str, Item]:
+    return {item.id: item for part in _parts(language, half).values() for item in part}
+
+
 def to_examples(language: str, subset: str, chosen: Iterable[Item], base_ids: Iterable[str] | None = None) -> Examples:
     """Items as examples; their own ids are the base ids unless others are given."""
     import numpy as np

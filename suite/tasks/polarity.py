@@ -26,9 +26,8 @@ OPPOSITES: tuple[tuple[str, str], ...] = (
 
 MOST_WORDS = 2
 """Words that may differ between the two members; `add ... to` against `remove ... from` needs two."""
-MOST_CHARACTERS = 4
-"""The same for scripts that do not write spaces."""
-UNSPACED = frozenset({"zh", "th"})
+MOST_CHARACTERS = {"zh": 4, "th": 8}
+"""The same in characters where words are not spaced: two words of Chinese, two of Thai."""
 DRAWS = 6
 """Carrier phrases drawn per template when looking for pairs."""
 TRIES = 6
@@ -43,7 +42,9 @@ class _Phrase:
     """Open slots, sorted: pairs are filled with the same words."""
 
 
-def polarity_pairs(grammar: Grammar, templates: Sequence[Template], per_opposites: int) -> list[tuple[Sentence, Sentence]]:
+def polarity_pairs(
+    grammar: Grammar, templates: Sequence[Template], per_opposites: int
+) -> list[tuple[Sentence, Sentence]]:
     """At most so many pairs for each of `OPPOSITES`, of the same signature and with the same fillers."""
     phrases: dict[tuple[str, str], list[_Phrase]] = defaultdict(list)
     for template in templates:
@@ -73,7 +74,7 @@ def _phrases(grammar: Grammar, template: Template) -> list[_Phrase]:
 
 
 def _tokens(frame: str, language: str) -> tuple[str, ...]:
-    if language not in UNSPACED:
+    if language not in MOST_CHARACTERS:
         return tuple(frame.lower().split())
     pieces = PLACEHOLDER.split(frame)  # text and slots in turn
     return tuple(t for i, piece in enumerate(pieces) for t in ([f"{{{piece}}}"] if i % 2 else piece))
@@ -81,7 +82,7 @@ def _tokens(frame: str, language: str) -> tuple[str, ...]:
 
 def _match(first: list[_Phrase], second: list[_Phrase], language: str) -> list[tuple[_Phrase, _Phrase]]:
     """Pairs of phrases, closest first, each phrase in one pair."""
-    most = MOST_CHARACTERS if language in UNSPACED else MOST_WORDS
+    most = MOST_CHARACTERS.get(language, MOST_WORDS)
     near = [
         (distance, hash_order(DATA_SEED, f"{a.frame}|{b.frame}"), a, b)
         for a, b in itertools.product(first, second)

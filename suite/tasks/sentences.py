@@ -21,6 +21,8 @@ OPTIONAL = 0.3
 
 UNIT = "unit"
 """The form of a duration that is written with its unit in the plural its number asks for, by CLDR."""
+INFLECTED_NUMBER = "number"
+"""The word list of numbers that carry a case ending, as in Basque `30era`."""
 
 NUMBERS: dict[str, tuple[int, ...]] = {
     "hours": (3, 4),
@@ -52,7 +54,7 @@ class Choice:
     @property
     def is_number(self) -> bool:
         """Whether the slot holds a number."""
-        return self.slot in NUMBERS
+        return self.slot in NUMBERS or self.slot == INFLECTED_NUMBER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,17 +108,24 @@ def choose(wording: Wording, template: Template, frame: str, rng: Random) -> tup
 
 
 def render(wording: Wording, frame: str, choices: Sequence[Choice]) -> str | None:
-    """The carrier phrase with its slots filled, capitalised; none where the language rejects the result."""
-    filled = (said(wording, choice).replace("~", "") for choice in choices)
-    text = PLACEHOLDER.sub(lambda _: next(filled), frame)
+    """The carrier phrase with its slots filled; none where the language rejects the result."""
+    text = with_fillers(frame, [said(wording, choice) for choice in choices])
+    # The patterns are written for the phrase as the grammar has it, before its first letter was raised.
     if wording.reject is not None and wording.reject.search(text[0].lower() + text[1:]):
         return None
+    return text
+
+
+def with_fillers(frame: str, fillers: Sequence[str]) -> str:
+    """The carrier phrase with these words in its slots, in order; marks removed and the first letter raised."""
+    rest = iter(fillers)
+    text = PLACEHOLDER.sub(lambda _: next(rest), frame).replace("~", "")
     return text[0].upper() + text[1:]
 
 
 def said(wording: Wording, choice: Choice) -> str:
     """A filler as it stands in the sentence, its noun marked by `~`."""
-    if not choice.is_number:
+    if choice.slot not in NUMBERS:
         return wording.fillers(choice.slot, choice.form)[choice.value]
     if choice.form == UNIT:
         return _with_unit(wording.language, choice.slot.removeprefix("start_"), choice.value)

@@ -168,7 +168,7 @@ class Session:
             return
         if self._mirror is None:
             self._silent_until = time.monotonic() + RETRY_SECONDS
-        reason = _reason(error)
+        reason = _reason(error, self._uri)
         self._say(f"{consequence}: {reason}", reason)
 
     def _unreachable(self) -> Unreachable | None:
@@ -185,9 +185,9 @@ class Session:
             _LOG.warning("%s", line)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, uri: str) -> str:
     """The first line of an error, with the remedy where it is known."""
     text = mask(str(error).strip() or type(error).__name__)
     if "out-of-date database schema" in text:
-        return "the store was written by an older MLflow; back it up, then run `mlflow db upgrade URI`"
+        return f"the store was written by an older MLflow; copy it, then run `mlflow db upgrade {mask(uri)}`"
     return shorten(text.splitlines()[0], 300)

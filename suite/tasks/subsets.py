@@ -1,0 +1,192 @@
+"""The adversarial subsets: what each does to which task. An entry is a function and a line in `SUBSETS`."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from suite.tasks import home_intents
+from suite.tasks.cldr import cldr_lexicon
+from suite.tasks.noise import RATE, add_noise
+from suite.tasks.sentences import Sentence, alternatives, noun, render, said, with_fillers
+from suite.tasks.types import Examples, Subset, Task, hash_order
+from suite.tasks.words import load_wording
+
+DONOR = "en"
+"""Language that words are mixed in from; an English text takes them from one of `DONORS_TO_ENGLISH`, by its id."""
+DONORS_TO_ENGLISH = ("de", "es", "fr")
+UNMIXED = frozenset({"weather", "timer_command"})
+"""Slots that code-mixing leaves alone: cities have no language of their own, commands are no nouns."""
+
+TERMS = ("territory", "city", "day", "month")
+"""Kinds of term replaced in running text; the CLDR's names of languages, scripts and currencies are ordinary words too."""
+SHORTEST_TERM = 4
+"""Characters of the shortest term replaced in running text; shorter ones collide with other words."""
+SHORTEST_HAN_TERM = 2
+UNSPACED = frozenset({"zh", "ja", "th"})
+FEWEST = 10
+"""Items below which a subset says nothing; it is then undefined."""
+
+Rewrite = Callable[[str, Sentence, random.Random], str | None]
+"""(language, sentence, generator) -> another text with the same label, or none."""
+
+
+def _char_noise(task: Task, language: str, hub_root: Path | None, clean: Examples, seed: int) -> Examples | None:
+    noisy = {
+        i: add_noise(text, f"{seed} {name}") for i, (name, text) in enumerate(zip(clean.ids, clean.texts, strict=True))
+    }
+    if clean.pairs is not None:
+        pairs = (add_noise(pair, f"{seed} {i} pair") for i, pair in zip(clean.ids, clean.pairs, strict=True))
+        clean = dataclasses.replace(clean, pairs=tuple(pairs))
+    return _derive(clean, "char-noise", noisy)
+
+
+def _code_mixed(task: Task, language: str, hub_root: Path | None, clean: Examples, seed: int) -> Examples | None:
+    if task.name == home_intents.NAME:
+        return _rewritten(clean, "code-mixed", _mix_filler, seed)
+    return _derive(clean, "code-mixed", dict(_mix_terms(clean, seed)))
+
+
+def _filler_swap(task: Task, language: str, hub_root: Path | None, clean: Examples, seed: int) -> Examples | None:
+    return _rewritten(clean, "filler-swap", _swap_filler, seed) if task.name == home_intents.NAME else None
+
+
+def _polarity(task: Task, language: str, hub_root: Path | None, clean: Examples, seed: int) -> Examples | None:
+    return _generated(task, language, "polarity-pairs")
+
+
+def _unseen(task: Task, language: str, hub_root: Path | None, clean: Examples, seed: int) -> Examples | None:
+    return _generated(task, language, "unseen-templates")
+
+
+def _generated(task: Task, language: str, part: str) -> Examples | None:
+    if task.name != home_intents.NAME:
+        return None
+    found = home_intents.items(language, part)
+    return home_intents.to_examples(language, part, found) if len(found) >= FEWEST else None
+
+
+def _derive(clean: Examples, subset: str, changed: Mapping[int, str]) -> Examples | None:
+    """The clean rows whose text was changed, with ids that name their origin."""
+    rows = [i for i, text in sorted(changed.items()) if text != clean.texts[i]]
+    if len(rows) < FEWEST:
+        return None
+    kept = clean.rows(rows)
+    ids = tuple(f"{i}~{subset}" for i in kept.ids)
+    return dataclasses.replace(kept, subset=subset, ids=ids, texts=tuple(changed[i] for i in rows), base_ids=kept.ids)
+
+
+def _rewritten(clean: Examples, subset: str, rewrite: Rewrite, seed: int) -> Examples | None:
+    """Clean items of home-intents said again with another filler."""
+    changed: dict[int, str] = {}
+    for row, name in enumerate(clean.ids):
+        item = home_intents.find_item(clean.language, name)
+        text = rewrite(clean.language, item.sentence, random.Random(f"{seed} {subset} {name}"))
+        if text is not None:
+            changed[row] = text
+    return _derive(clean, subset, changed)
+
+
+def _swap_filler(language: str, sentence: Sentence, rng: random.Random) -> str | None:
+    """The same command about another room, device or thing: one filler replaced, the label unchanged."""
+    wording = load_wording(language)
+    swaps = [(i, other) for i, choice in enumerate(sentence.choices) for other in alternatives(wording, choice)]
+    rng.shuffle(swaps)
+    for i, other in swaps:
+        choices = (*sentence.choices[:i], other, *sentence.choices[i + 1 :])
+        text = render(wording, sentence.frame, choices)
+        if text is not None and text != sentence.text:
+            return text
+    return None
+
+
+def _mix_filler(language: str, sentence: Sentence, rng: random.Random) -> str | None:
+    """The same command with the noun of one filler in another language."""
+    wording = load_wording(language)
+    donor = DONOR if language != DONOR else rng.choice(DONORS_TO_ENGLISH)
+    words = [said(wording, choice) for choice in sentence.choices]
+    places = [i for i, c in enumerate(sentence.choices) if not c.is_number and c.slot not in UNMIXED]
+    rng.shuffle(places)
+    for i in places:
+        choice = sentence.choices[i]
+        foreign = noun(donor, choice.slot, choice.value)
+        before, mark, own = words[i].partition("~")
+        if foreign and foreign.casefold() != (own if mark else before).casefold():
+            return with_fillers(sentence.frame, [*words[:i], (before if mark else "") + foreign, *words[i + 1 :]])
+    return None
+
+
+def _mix_terms(clean: Examples, seed: int) -> list[tuple[int, str]]:
+    """Running texts with every country, city, day and month that the CLDR translates in another language."""
+    mixed: list[tuple[int, str]] = []
+    for row, (name, text) in enumerate(zip(clean.ids, clean.texts, strict=True)):
+        donors = DONORS_TO_ENGLISH if clean.language == DONOR else (DONOR,)
+        donor = min(donors, key=lambda d: hash_order(seed, f"{name} {d}"))
+        terms, lexicon = _terms(clean.language, donor)
+        mixed.append((row, terms.sub(lambda match, words=lexicon: words[match.group()], text)))
+    return mixed
+
+
+@lru_cache(maxsize=64)
+def _terms(language: str, donor: str) -> tuple[re.Pattern[str], dict[str, str]]:
+    """A pattern of all terms of a language, longest first, and what the donor calls them."""
+    known = cldr_lexicon(language, donor, TERMS)
+    lexicon = {own: other for own, other in known.items() if len(own) >= _shortest(own)}
+    any_term = "|".join(re.escape(term) for term in sorted(lexicon, key=lambda t: (-len(t), t)))
+    return re.compile(any_term if language in UNSPACED else rf"(?<!\w)(?:{any_term})(?!\w)"), lexicon
+
+
+def _shortest(term: str) -> int:
+    return SHORTEST_HAN_TERM if all("\u4e00" <= c <= "\u9fff" for c in term) else SHORTEST_TERM
+
+
+_GRAMMAR = (home_intents.NAME,)
+_ENTRIES = (
+    Subset(
+        name="polarity-pairs",
+        description="Minimal pairs of opposite commands, a word or two apart, both members present (group = pair).",
+        provenance="native",
+        defined_for=_GRAMMAR,
+        same_items=False,
+        build=_polarity,
+    ),
+    Subset(
+        name="unseen-templates",
+        description="Commands that fill a set of slots which no training sentence of that intent fills.",
+        provenance="slice",
+        defined_for=_GRAMMAR,
+        same_items=False,
+        build=_unseen,
+    ),
+    Subset(
+        name="char-noise",
+        description=f"Typing errors in {RATE:.0%} of the letters inside words: swap, delete, insert, neighbouring key.",
+        provenance="published perturbation",
+        defined_for=("classification",),
+        same_items=True,
+        build=_char_noise,
+    ),
+    Subset(
+        name="code-mixed",
+        description="One noun (commands) or every place, day and month (running text) in another language.",
+        provenance="synthetic",
+        defined_for=("classification",),
+        same_items=True,
+        build=_code_mixed,
+    ),
+    Subset(
+        name="filler-swap",
+        description="The same command about another room, device or thing; the label must not change.",
+        provenance="synthetic",
+        defined_for=_GRAMMAR,
+        same_items=True,
+        build=_filler_swap,
+    ),
+)
+
+SUBSETS: dict[str, Subset] = {entry.name: entry for entry in _ENTRIES}
+"""Every adversarial subset by name."""
