@@ -28,7 +28,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricName:
-    """The parts of a metric's name; writing and parsing are inverse to each other where no part has a dot of its own."""
+    """The parts of a metric's name; writing and parsing are inverse where no part has a dot of its own."""
 
     family: str
     """`train`, `validation`, `test`, `alignment` or `zero_shot`."""

@@ -28,7 +28,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _law(holds: bool, message: str) -> None:
-    """Refuse what breaks a law; the message begins with the name of the field, which the path of the record precedes."""
+    """Refuse what breaks a law; the message begins with the field's name, so that a path can go before it."""
     if not holds:
         raise ValueError(message)
 
@@ -329,7 +329,7 @@ class StudySpec:
         )
         _law(
             self.tune.seed not in self.refit.seeds,
-            f"tune.seed is not among refit.seeds, as refits are fresh; got {self.tune.seed} in {list(self.refit.seeds)}",
+            f"tune.seed is not among refit.seeds (refits are fresh), got {self.tune.seed} in {list(self.refit.seeds)}",
         )
 
     def find_scale(self, name: str) -> Scale:

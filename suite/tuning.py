@@ -7,6 +7,7 @@ taken up again under its own number: stopped or not, a study proposes the same t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ REASON = "reason"
 
 class FailedRun(Exception):
     """A tuning trial whose run failed; its reason is in the record."""
+
+
+class Unfinished(BaseException):
+    """Carries an error through Optuna, which would note the trial as failed and go on under another number.
+
+    A full disk or Ctrl-C says nothing of the trial: it stays as it is, and the next start takes it up again.
+    """
 
 
 class NumberedSampler(BaseSampler):
@@ -91,6 +99,8 @@ def open_study(runner: Runner, scale: Scale, method: MethodSpec) -> optuna.Study
     trials, another storage or other refit seeds go on with what is there.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Retries are marked experimental in Optuna 5; the fault tests watch over them.
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     study = runner.study
     decisive = {
         "task": to_json(study.task),
@@ -156,9 +166,17 @@ def tune(runner: Runner, scale: Scale, method: MethodSpec) -> Iterator[RunRecord
 
         def objective(trial: optuna.Trial, found: list[RunRecord] = found) -> float:
             trial.set_user_attr(OWNER, this_process())
-            return _run(runner, study, trial, scale, method, space, found)
+            try:
+                return _run(runner, study, trial, scale, method, space, found)
+            except (optuna.TrialPruned, FailedRun):
+                raise
+            except (Exception, KeyboardInterrupt) as error:
+                raise Unfinished from error
 
-        study.optimize(objective, n_trials=1, catch=(FailedRun,))
+        try:
+            study.optimize(objective, n_trials=1, catch=(FailedRun,))
+        except Unfinished as wrapped:
+            raise (wrapped.__cause__ or wrapped) from None
         yield from found
 
 

@@ -174,7 +174,10 @@ def test_the_same_seed_gives_the_same_loss(name: str, more: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_another_seed_or_step_gives_another_loss(name: str) -> None:
-    losses = [float(Trial(name, seed=seed, step=step, rate=0.0).loss().value.detach()) for seed, step in ((1, 0), (2, 0), (1, 1))]
+    losses = [
+        float(Trial(name, seed=seed, step=step, rate=0.0).loss().value.detach())
+        for seed, step in ((1, 0), (2, 0), (1, 1))
+    ]
     assert len(set(losses)) == 3
 
 
@@ -186,7 +189,9 @@ def test_a_batch_is_left_as_it_was(name: str, more: dict[str, Any]) -> None:
     weights = [parameter.detach().clone() for _, parameter in trial.weights]
     trial.loss().value.backward()
     assert all(torch.equal(*pair) for pair in zip(before, (batch.ids_T, batch.special_T, batch.labels_B), strict=True))
-    assert all(torch.equal(a, b) for a, (_, b) in zip(weights, trial.weights, strict=True)), "weights are the optimiser's"
+    assert all(torch.equal(a, b) for a, (_, b) in zip(weights, trial.weights, strict=True)), (
+        "weights are the optimiser's"
+    )
     for entered, hidden in trial.recorder.entered:
         if entered is batch and more.get("site", EMBEDDINGS) == EMBEDDINGS:
             assert torch.equal(hidden, trial.recorder.model.enter(batch, EMBEDDINGS))

@@ -47,8 +47,12 @@ def streams(seed: int = 0, step: int = 0) -> StepStreams:
 class Linear:
     """A model in closed form: mean pooling and one matrix, so the gradient at every token of a text is the same."""
 
-    table: Tensor = field(default_factory=lambda: torch.randn(500, DIMENSION, generator=torch.Generator().manual_seed(0)))
-    matrix: Tensor = field(default_factory=lambda: torch.randn(DIMENSION, CLASSES, generator=torch.Generator().manual_seed(1)))
+    table: Tensor = field(
+        default_factory=lambda: torch.randn(500, DIMENSION, generator=torch.Generator().manual_seed(0))
+    )
+    matrix: Tensor = field(
+        default_factory=lambda: torch.randn(DIMENSION, CLASSES, generator=torch.Generator().manual_seed(1))
+    )
     unit: float = 2.0
     seen: list[Tensor] = field(default_factory=list)
 
@@ -70,7 +74,7 @@ class Linear:
 
 
 def sizes(delta_TD: Tensor, batch: Batch, norm: str, per: str) -> Tensor:
-    """Displacement in units of the radius, per ordinary token or per text, by the definition in suite/methods/ball.py."""
+    """Displacement in units of the radius, per ordinary token or per text, as `suite.methods.ball` defines it."""
     free = ~batch.special_T
     if norm == "linf":
         return delta_TD[free].abs().amax(1) * delta_TD.shape[1] ** 0.5
@@ -159,7 +163,11 @@ def test_a_text_of_special_tokens_alone_is_not_moved(per: str) -> None:
 
 @pytest.mark.parametrize(
     ("given_", "law"),
-    [((-0.1, "l2", "token"), "not negative"), ((1.0, "l1", "token"), "l2, linf"), ((1.0, "l2", "word"), "token, sentence")],
+    [
+        ((-0.1, "l2", "token"), "not negative"),
+        ((1.0, "l1", "token"), "l2, linf"),
+        ((1.0, "l2", "word"), "token, sentence"),
+    ],
 )
 def test_a_ball_refuses_what_it_is_not(given_: tuple[float, str, str], law: str) -> None:
     with pytest.raises(ValueError, match=law):
@@ -189,7 +197,9 @@ def test_many_steps_reach_the_worst_point_of_a_linear_loss(norm: str, per: str) 
     model = Linear(matrix=torch.randn(DIMENSION, 2, generator=torch.Generator().manual_seed(1)))
     batch = dataclasses.replace(make_batch(), labels_B=torch.tensor([0, 1, 0, 1, 1, 0]))
     adversarial(batch, model, streams(), radius=0.2, steps=40, step_size=8.0, norm=norm, per=per)
-    way = (model.matrix[:, 1] - model.matrix[:, 0]) * torch.where(batch.labels_B == 0, 1.0, -1.0)[batch.sentence_T, None]
+    way = (model.matrix[:, 1] - model.matrix[:, 0]) * torch.where(batch.labels_B == 0, 1.0, -1.0)[
+        batch.sentence_T, None
+    ]
     unit = way.sign() / DIMENSION**0.5 if norm == "linf" else way / way.norm(dim=1, keepdim=True)
     wanted = 0.2 * model.unit * unit * (~batch.special_T)[:, None]
     assert torch.allclose(model.moves(batch)[-1], wanted, atol=1e-3)
@@ -237,7 +247,8 @@ def test_one_step_of_one_and_a_half_radii_draws_different_starts_together() -> N
         model.seen.clear()
         adversarial(batch, model, streams(seed), radius=0.3)
         start, end = model.moves(batch)
-        starts.append(start), ends.append(end)
+        starts.append(start)
+        ends.append(end)
     spread = [torch.stack(points).std(0)[~batch.special_T].mean() for points in (ends, starts)]
     assert spread[0] < spread[1]
 
@@ -306,7 +317,11 @@ def test_samples_are_averaged() -> None:
 
 @pytest.mark.parametrize(
     ("more", "law"),
-    [({"noise": -0.1}, "not negative"), ({"samples": 0}, "at least 1"), ({"distribution": "cauchy"}, "gaussian, uniform")],
+    [
+        ({"noise": -0.1}, "not negative"),
+        ({"samples": 0}, "at least 1"),
+        ({"distribution": "cauchy"}, "gaussian, uniform"),
+    ],
 )
 def test_noise_refuses_what_it_cannot_draw(more: dict[str, Any], law: str) -> None:
     with pytest.raises(ValueError, match=law):
@@ -345,7 +360,10 @@ def test_a_method_outside_the_package_is_found_by_its_path() -> None:
     [
         ("adverserial", r"^unknown method 'adverserial'; did you mean 'adversarial'\? Known: standard, .*$"),
         ("zzzz", r"^unknown method 'zzzz'; known: standard, .*$"),
-        ("suite.nowhere:METHOD", r"^method 'suite.nowhere:METHOD' cannot be imported: No module named 'suite.nowhere'$"),
+        (
+            "suite.nowhere:METHOD",
+            r"^method 'suite.nowhere:METHOD' cannot be imported: No module named 'suite.nowhere'$",
+        ),
         ("suite.methods:NOTHING", r"^method 'suite.methods:NOTHING' cannot be imported: .*NOTHING.*$"),
         ("suite.methods:METHODS", r"^'suite.methods:METHODS' is a dict, not a suite.methods.Method$"),
         (":", r"^method ':' cannot be imported: .*$"),
@@ -379,9 +397,21 @@ def test_an_unknown_method_is_refused_in_one_line(name: str, message: str) -> No
         ("adversarial", {"radius": 0.1, "per": "word"}, "adversarial.per is one of token, sentence, got 'word'"),
         ("adversarial", {"radius": 0.1, "clean_weight": 1.5}, "adversarial.clean_weight is 0 to 1, got 1.5"),
         ("adversarial", {"radius": 0.1, "site": "layer:1"}, "site is 'embeddings' or 'hidden:<layer>', got 'layer:1'"),
-        ("adversarial", {"radius": 0.1, "site": "hidden:-1"}, "site is 'embeddings' or 'hidden:<layer>', got 'hidden:-1'"),
-        ("random-perturbation", {"noise": 0.1, "site": "hidden:4"}, "above the model's 3 layers; use hidden:0 to hidden:3"),
-        ("random-perturbation", {"noise": 0.1, "distribution": "t"}, "distribution is one of gaussian, uniform, got 't'"),
+        (
+            "adversarial",
+            {"radius": 0.1, "site": "hidden:-1"},
+            "site is 'embeddings' or 'hidden:<layer>', got 'hidden:-1'",
+        ),
+        (
+            "random-perturbation",
+            {"noise": 0.1, "site": "hidden:4"},
+            "above the model's 3 layers; use hidden:0 to hidden:3",
+        ),
+        (
+            "random-perturbation",
+            {"noise": 0.1, "distribution": "t"},
+            "distribution is one of gaussian, uniform, got 't'",
+        ),
     ],
 )
 def test_bad_hyperparameters_are_refused_in_one_line(name: str, given_: dict[str, Any], message: str) -> None:

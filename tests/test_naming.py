@@ -34,9 +34,15 @@ def test_parsing_is_the_inverse_of_writing(name: MetricName) -> None:
         ("train/loss", {"family": "train", "metric": "", "last": "loss"}),
         ("validation.accuracy/en", {"family": "validation", "metric": "accuracy", "last": "en"}),
         ("test.accuracy/de", {"family": "test", "metric": "accuracy", "last": "de"}),
-        ("test.char-noise.macro_f1/zh-Hans", {"family": "test", "metric": "macro_f1", "subset": "char-noise", "last": "zh-Hans"}),
+        (
+            "test.char-noise.macro_f1/zh-Hans",
+            {"family": "test", "metric": "macro_f1", "subset": "char-noise", "last": "zh-Hans"},
+        ),
         ("alignment.csls_p1.layer-4/de", {"family": "alignment", "metric": "csls_p1", "layer": 4, "last": "de"}),
-        ("alignment.sib200.csls_p1.layer-0/de", {"family": "alignment", "metric": "csls_p1", "subset": "sib200", "layer": 0, "last": "de"}),
+        (
+            "alignment.sib200.csls_p1.layer-0/de",
+            {"family": "alignment", "metric": "csls_p1", "subset": "sib200", "layer": 0, "last": "de"},
+        ),
         ("zero_shot/mean", {"family": "zero_shot", "metric": "", "last": "mean"}),
         ("zero_shot.char-noise/mean", {"family": "zero_shot", "metric": "", "subset": "char-noise", "last": "mean"}),
         ("test.layer-less/de", {"family": "test", "metric": "layer-less", "last": "de"}),
@@ -72,7 +78,10 @@ def test_what_is_not_of_the_grammar_is_refused(name: str) -> None:
 )
 def test_a_typo_finds_the_name_that_was_meant(typed: str, meant: str) -> None:
     assert nearest(typed, KNOWN) == meant
-    assert unknown("method", typed, KNOWN) == f"unknown method {typed!r}; did you mean {meant!r}? Known: {', '.join(KNOWN)}"
+    assert (
+        unknown("method", typed, KNOWN)
+        == f"unknown method {typed!r}; did you mean {meant!r}? Known: {', '.join(KNOWN)}"
+    )
 
 
 def test_a_name_that_is_near_nothing_is_answered_with_the_list() -> None:

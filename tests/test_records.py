@@ -7,7 +7,7 @@ import json
 import resource
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,9 +44,16 @@ TASKS = st.builds(
 )
 SPECS = st.builds(
     TrialSpec,
-    phase=st.sampled_from(["checkpoint", "tune", "refit"]),
-    scale=st.builds(Scale, layers=st.none() | st.integers(1, 48), learning_rate=st.none() | st.floats(1e-9, 1)),
-    hyperparameters=st.dictionaries(st.text(), st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()),
+    phase=st.sampled_from(get_args(Phase)),
+    scale=st.builds(
+        Scale,
+        name=st.from_regex(r"[a-z0-9-]{1,9}", fullmatch=True),
+        layers=st.none() | st.integers(1, 48),
+        learning_rate=st.none() | st.floats(1e-9, 1),
+    ),
+    hyperparameters=st.dictionaries(
+        st.text(), st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+    ),
     learning_rate=st.floats(1e-9, 1),
     task=TASKS,
     train=st.builds(TrainSpec, learning_rate=st.floats(1e-9, 1), dropout=st.floats(0, 0.99)),
@@ -55,7 +62,9 @@ SPECS = st.builds(
 )
 ENDINGS = st.one_of(
     st.just({"state": "complete"}),
-    st.builds(lambda state, why: {"state": state, "reason": why}, st.sampled_from(["pruned", "failed"]), st.text(min_size=1)),
+    st.builds(
+        lambda state, why: {"state": state, "reason": why}, st.sampled_from(["pruned", "failed"]), st.text(min_size=1)
+    ),
 )
 RECORDS = st.builds(
     lambda ending, **fields: RunRecord(**ending, **fields),
@@ -80,7 +89,7 @@ def test_loading_is_the_inverse_of_saving_a_record(record: RunRecord, tmp_path: 
     loaded = load_record(save_record(record, tmp_path))
     assert repr(loaded) == repr(record)
     assert loaded == record or "nan" in repr(record)
-    assert loaded.run_id == record.run_id if "inf" not in repr(record.spec) else True
+    assert loaded.run_id == record.run_id
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
 
 
@@ -121,7 +130,9 @@ def with_targets(*targets: str) -> TrialSpec:
 
 def test_the_zero_shot_mean_is_over_targets_and_never_the_source() -> None:
     scores = make_scores({"en": 0.9, "de": 0.5, "ru": 0.7}) + make_scores({"en": 0.8, "de": 0.2}, "polarity")
-    record = make_record(scores + make_scores({"en": 0.1, "de": 0.1}, metric="macro_f1"), spec=with_targets("de", "ru", "sw"))
+    record = make_record(
+        scores + make_scores({"en": 0.1, "de": 0.1}, metric="macro_f1"), spec=with_targets("de", "ru", "sw")
+    )
     assert record.by_language() == {"en": 0.9, "de": 0.5, "ru": 0.7}
     assert record.source_score() == 0.9
     assert record.zero_shot_mean() == pytest.approx(0.6)
@@ -223,7 +234,3 @@ def test_a_reader_sees_the_old_content_or_the_new_one(tmp_path: Path) -> None:
     stop.set()
     reader.join()
     assert not torn
-
-
-def test_every_phase_is_written() -> None:
-    assert set(Phase.__args__) == {"checkpoint", "tune", "refit"}  # type: ignore[attr-defined]

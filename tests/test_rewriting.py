@@ -63,7 +63,10 @@ def test_words_and_copies_are_drawn_independently() -> None:
 def test_without_neighbours_a_batch_stays_as_it_is(lengths: list[int], copies: int) -> None:
     rows = make_rows(lengths)
     labels = np.arange(len(lengths))
-    words = tuple(tuple(((int(t),),) for t in rows.ids[a + 1 : b - 1]) for a, b in zip(rows.offsets, rows.offsets[1:], strict=False))
+    words = tuple(
+        tuple(((int(t),),) for t in rows.ids[a + 1 : b - 1])
+        for a, b in zip(rows.offsets, rows.offsets[1:], strict=False)
+    )
     batch = rows.batch(labels, labels)
     again = Rewriter(rows, words, labels, 128).rewrite(batch, rng(), neighbours=0, copies=copies)
     assert sorted(texts(again)) == sorted(texts(batch) * copies)

@@ -55,7 +55,9 @@ def test_an_abstention_is_of_no_class_and_a_miss(pair: tuple[Labels, Labels], se
     classes = sorted({*labels.tolist(), *abstained[abstained >= 0].tolist()})
     wanted = f1_score(labels, abstained, labels=classes, average="macro", zero_division=0)
     assert macro_f1(labels, abstained) == pytest.approx(wanted)
-    assert accuracy(labels, abstained) == pytest.approx(np.mean(labels == abstained)) and accuracy(labels, abstained) <= 1
+    assert (
+        accuracy(labels, abstained) == pytest.approx(np.mean(labels == abstained)) and accuracy(labels, abstained) <= 1
+    )
 
 
 def test_a_rare_class_counts_as_much_as_a_frequent_one() -> None:

@@ -49,7 +49,7 @@ def test_streams_are_independent_of_each_other() -> None:
     """Neighbouring seeds, steps and purposes: 10,000 normal draws correlate by less than 4 standard errors of 1 %."""
     draws = [
         Streams(seed).numpy(purpose, step).standard_normal(10_000)
-        for seed, purpose, step in itertools.product((0, 1), ("noise", "augment", "attack"), (0, 1))
+        for seed, purpose, step in itertools.product((0, 1), PURPOSES[3:6], (0, 1))
     ]
     off = np.corrcoef(draws)[np.triu_indices(len(draws), 1)]
     assert np.abs(off).max() < 0.04
@@ -66,7 +66,12 @@ def test_drawing_more_from_one_stream_does_not_shift_another() -> None:
 def test_generators_of_pytorch_follow_seed_and_purpose() -> None:
     first, same, other, elsewhere = (
         torch.rand(8, generator=generator)
-        for generator in (Streams(1).torch("init"), Streams(1).torch("init"), Streams(2).torch("init"), Streams(1).torch("order"))
+        for generator in (
+            Streams(1).torch("init"),
+            Streams(1).torch("init"),
+            Streams(2).torch("init"),
+            Streams(1).torch("order"),
+        )
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other) and not torch.equal(first, elsewhere)

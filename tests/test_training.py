@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,14 @@ def weights(fit: Fit) -> dict[str, torch.Tensor]:
 
 def same(a: Fit, b: Fit) -> bool:
     """Bit for bit: weights, moments and curve."""
-    moments = [fit.optimiser.state_dict()["state"] for fit in (a, b)]
-    return (
-        all(torch.equal(x, y) for x, y in zip(weights(a).values(), weights(b).values(), strict=True))
-        and all(torch.equal(x, y) for i in moments[0] for x, y in zip(moments[0][i].values(), moments[1][i].values(), strict=True))
-        and a.curve == b.curve
-        and a.step == b.step
-    )
+    one, two = ({**weights(fit), **moments(fit)} for fit in (a, b))
+    assert one.keys() == two.keys()
+    return all(torch.equal(two[name], value) for name, value in one.items()) and (a.curve, a.step) == (b.curve, b.step)
+
+
+def moments(fit: Fit) -> dict[str, torch.Tensor]:
+    states = fit.optimiser.state_dict()["state"]
+    return {f"{place}/{key}": value.clone() for place, state in states.items() for key, value in state.items()}
 
 
 # One run
@@ -63,7 +65,9 @@ def test_two_runs_are_bit_identical_whatever_the_global_random_state(name: str) 
 
 def test_another_seed_trains_another_model() -> None:
     a, b = (finish(make_fit(make_trial(seed=seed))) for seed in (1, 2))
-    assert not any(torch.equal(weights(a)[name], value) for name, value in weights(b).items() if name.startswith("head"))
+    assert not any(
+        torch.equal(weights(a)[name], value) for name, value in weights(b).items() if name.startswith("head")
+    )
 
 
 def test_training_learns_what_can_be_learnt() -> None:
@@ -91,8 +95,6 @@ def test_the_curve_holds_means_since_the_last_point_and_the_validation_metric() 
 
 
 def test_the_metric_is_the_one_that_is_selected_on() -> None:
-    import dataclasses
-
     spec = dataclasses.replace(make_trial(), metric="macro_f1")
     assert {name for _, name, _ in finish(make_fit(spec)).curve if "/en" in name} == {"validation.macro_f1/en"}
 
@@ -272,7 +274,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero(schedule: Sc
     peak = int(rates.argmax())
     assert (rates > 0).all() and (rates <= 1 + 1e-12).all() and rates.max() == pytest.approx(1)
     assert (np.diff(rates[: peak + 1]) > 0).all() and (np.diff(rates[peak:]) <= 1e-12).all()
-    assert schedule.rate(schedule.steps) == pytest.approx(0) or schedule.warmup > 0.5
+    assert schedule.rate(schedule.steps) == 0
 
 
 def test_the_learning_rate_at_its_ends() -> None:

@@ -72,9 +72,21 @@ def make_config(kind: str, **more: Any) -> Any:
         "type_vocab_size": SEGMENTS.get(kind, 1),
     }
     if kind == "distilbert":
-        sizes = {"dim": HIDDEN, "n_layers": LAYERS, "n_heads": 4, "hidden_dim": 64, "dropout": 0.0, "attention_dropout": 0.0}
+        sizes = {
+            "dim": HIDDEN,
+            "n_layers": LAYERS,
+            "n_heads": 4,
+            "hidden_dim": 64,
+            "dropout": 0.0,
+            "attention_dropout": 0.0,
+        }
     if kind == "deberta-v2":
-        sizes |= {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 16, "share_att_key": True}
+        sizes |= {
+            "relative_attention": True,
+            "pos_att_type": ["p2c", "c2p"],
+            "position_buckets": 16,
+            "share_att_key": True,
+        }
         sizes |= {"norm_rel_ebd": "layer_norm", "position_biased_input": False}
     return AutoConfig.for_model(
         kind, vocab_size=VOCABULARY, pad_token_id=1, max_position_embeddings=132, initializer_range=0.2, **sizes, **more

@@ -29,7 +29,7 @@ class Rewriter:
     def __post_init__(self) -> None:
         """Raise ValueError for sentence pairs, whose halves this module does not tell apart."""
         if self.rows.types is not None:
-            raise ValueError("data augmentation rewrites single texts, and the task has sentence pairs; drop the method")
+            raise ValueError("data augmentation rewrites single texts, the task has sentence pairs; drop the method")
 
     def rewrite(self, batch: Batch, rng: np.random.Generator, *, neighbours: int, copies: int) -> Batch:
         """Draw every word uniformly from itself and its nearest `neighbours` synonyms, `copies` times over."""

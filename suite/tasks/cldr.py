@@ -1,7 +1,7 @@
 """Words and phrases that people translated for hundreds of locales: the CLDR as carried by Babel.
 
-Territories, languages, scripts, currencies, cities, months, days and counted units make word and phrase pairs for any two
-languages of a study without a download.
+Territories, languages, scripts, currencies, cities, months, days and counted units make word and phrase pairs for any
+two languages of a study without a download.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ def cldr_parallel_text(source: str, target: str, hub_root: Path | None = None) -
     """
     pairs = _pairs(source, target)
     if not pairs:
-        raise ValueError(
-            f"the CLDR has no entry that {source!r} and {target!r} both translate; check the language codes"
-        )
+        raise ValueError(f"the CLDR has no entry that {source!r} and {target!r} both translate; check the codes")
     return ParallelText(
         ids=tuple(pairs),
         source_texts=tuple(s for s, _ in pairs.values()),
@@ -78,8 +76,8 @@ def entries(language: str) -> dict[str, str]:
 def _own_data(identifier: str) -> dict[str, Any]:
     """What a locale states itself, without what it inherits.
 
-    Read from Babel's file: `Locale` shares the inherited tables between locales and resolves aliases inside them, so that
-    Thai month names are Chinese in a process that looked at Chinese first (Babel 2.18).
+    Read from Babel's file: `Locale` shares the inherited tables between locales and resolves aliases inside them, so
+    that Thai month names are Chinese in a process that looked at Chinese first (Babel 2.18).
     """
     import pickle
 

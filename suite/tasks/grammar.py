@@ -165,10 +165,14 @@ def expand(grammar: Grammar, expression: Expression, optional: float, rng: Rando
 
 
 def _parse(sentence: str) -> Group:
-    from hassil.parse_expression import ParseError, parse_sentence
+    from hassil.expression import Group
+    from hassil.parse_expression import parse_sentence
+    from hassil.parser import ParseError
 
     try:
-        return parse_sentence(sentence).expression
+        expression = parse_sentence(sentence).expression
+        assert isinstance(expression, Group)
+        return expression
     except (ParseError, AssertionError) as error:
         raise ValueError(f"not a hassil template: {sentence!r}; check the edits of its language ({error})") from None
 
@@ -185,16 +189,18 @@ def _rule(grammar: Grammar, name: str) -> Group:
 
 
 def _split_at(grammar: Grammar, whole: Template, at: int) -> list[Template]:
-    from hassil.expression import Sequence
+    from hassil.expression import Group, Sequence
 
     items = whole.expression.items
+    alternatives = items[at]
+    assert isinstance(alternatives, Group)
     return [
         replace(
             whole,
             name=f"{whole.name}.{k}",
             expression=_flat(grammar, Sequence(items=[*items[:at], part, *items[at + 1 :]])),
         )
-        for k, part in enumerate(items[at].items)
+        for k, part in enumerate(alternatives.items)
     ]
 
 

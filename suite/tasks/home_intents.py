@@ -51,9 +51,9 @@ INTENTS = (
     "HassUnpauseTimer",
 )
 """22 of the 34 intents that the 15 languages share. Left out: those with a handful of fixed sentences somewhere
-(current date, current time, never mind, small talk, vacuum base and start: 1 to 6 carrier phrases in some language), those
-with one or two templates somewhere (device state: 2 in Hungarian; timer status: 1 in Thai; cancel all timers: 1 in Arabic;
-clean a room: 1 in Arabic; the two general lists: 1 in Russian)."""
+(current date, current time, never mind, small talk, vacuum base and start: 1 to 6 carrier phrases in some language),
+and those with one or two templates somewhere (device state: 2 in Hungarian; timer status: 1 in Thai; cancel all timers
+and clean a room: 1 in Arabic; the two general lists: 1 in Russian)."""
 
 LABELS = tuple(intent.removeprefix("Hass") for intent in INTENTS)
 NAME = "home-intents"

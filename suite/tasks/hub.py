@@ -1,18 +1,20 @@
 """Classification tasks from hub repositories: one declarative entry each, one loader for all.
 
-Data goes through `datasets.load_dataset`: parquet files only, never code that a repository brings along. With a hub root,
+Data goes through `datasets.load_dataset`: data files only, never code that a repository brings along. With a hub root,
 the repository is read from `<root>/<owner>/<name>`, a directory laid out as on the hub.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from suite.naming import unknown
+from suite.tasks.cache import cache_root
 from suite.tasks.types import SPLITS, Examples, LoadParallel, ParallelText, Task
 
 
@@ -154,22 +156,45 @@ def _rows(
     repository: str, revision: str | None, configuration: str, split: str, hub_root: Path | None
 ) -> dict[str, list[Any]]:
     """Every column of one configuration and split, by way of `datasets`."""
-    from datasets import load_dataset
-
     mirror = None if hub_root is None else hub_root / repository
     if mirror is not None and not mirror.is_dir():
         raise ValueError(f"the hub mirror {hub_root} has no repository {repository}; add it there or unset SUITE_HUB")
     try:
-        if mirror is not None:
-            table = load_dataset(str(mirror), configuration, split=split)
-        else:
-            table = load_dataset(repository, configuration, split=split, revision=revision)
+        with _no_progress_bars():
+            return _columns(repository if mirror is None else str(mirror), configuration, split, revision)
     except (ValueError, OSError, RuntimeError) as error:
         place = mirror or f"{repository} on the hub"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"cannot read {configuration}/{split} from {place}: {reason}") from None
-    columns: dict[str, list[Any]] = {name: list(table[name]) for name in table.column_names}
-    return columns
+
+
+def _columns(path: str, configuration: str, split: str, revision: str | None) -> dict[str, list[Any]]:
+    """Columns of a repository on the hub, kept in the cache, or of a directory, read anew.
+
+    `datasets` names its copy of a directory's data by the directory alone and would not see that a file was replaced.
+    """
+    from datasets import load_dataset
+
+    if Path(path).is_dir():
+        rows = list(load_dataset(path, configuration, split=split, streaming=True))
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    cache = str(cache_root() / "datasets")
+    table = load_dataset(path, configuration, split=split, revision=revision, cache_dir=cache)
+    return {name: list(table[name]) for name in table.column_names}
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Bars of a library do not belong among the lines of a study; they are as they were afterwards."""
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    before = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not before:
+            enable_progress_bars()
 
 
 def _texts(column: Sequence[Any], where: str) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Typing errors: characters swapped, deleted, inserted or replaced by a neighbour on the keyboard, by script.
 
-Naik et al. 2018 (keyboard swap noise) and Pruthi et al. 2019 edit single letters inside words and leave the first one; the
-same is done here, at a rate per character, on grapheme clusters, so that no combining mark loses its letter. Scripts without
-a common keyboard by position (Han, kana, Hangul, Thai, Indic scripts) are edited by swapping and deleting only.
+Naik et al. 2018 (keyboard swap noise) and Pruthi et al. 2019 edit single letters inside words and leave the first one;
+the same is done here, at a rate per character, on grapheme clusters, so that no combining mark loses its letter.
+Scripts without a common keyboard by position (Han, kana, Hangul, Thai, Indic scripts) are edited by swapping and
+deleting only.
 """
 
 from __future__ import annotations

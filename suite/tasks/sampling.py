@@ -39,7 +39,7 @@ def sample(
 
 def blocks(sentences: Iterable[Sentence]) -> set[str]:
     """What a later draw must avoid so as to share neither sentence nor carrier phrase with these."""
-    return {blocked for s in sentences for blocked in (s.text.lower(), s.frame.lower())}
+    return {blocked for s in sentences for blocked in (s.text.casefold(), s.frame.casefold())}
 
 
 def _draw(grammar: Grammar, templates: list[Template], purpose: str, blocked: set[str]) -> Iterator[Sentence]:
@@ -50,7 +50,7 @@ def _draw(grammar: Grammar, templates: list[Template], purpose: str, blocked: se
         fresh = next(filter(None, (_fresh(grammar, template, rng, blocked) for _ in range(TRIES))), None)
         fruitless = 0 if fresh else fruitless + 1
         if fresh:
-            blocked.add(fresh.text.lower())
+            blocked.add(fresh.text.casefold())
             yield fresh
         elif fruitless > PATIENCE:
             return
@@ -58,7 +58,7 @@ def _draw(grammar: Grammar, templates: list[Template], purpose: str, blocked: se
 
 def _fresh(grammar: Grammar, template: Template, rng: random.Random, blocked: set[str]) -> Sentence | None:
     sentence = draw_one(grammar, template, rng)
-    if sentence is None or sentence.text.lower() in blocked or sentence.frame.lower() in blocked:
+    if sentence is None or sentence.text.casefold() in blocked or sentence.frame.casefold() in blocked:
         return None
     return sentence
 

@@ -1,4 +1,4 @@
-"""Finished sentences: a carrier phrase whose slots are filled with words that fit, numbers that read well, and units."""
+"""Finished sentences: a carrier phrase whose slots are filled with words that fit, numbers that read well and units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from suite.tasks.grammar import PLACEHOLDER, Grammar, Template, expand
 from suite.tasks.words import PLAIN, Wording, load_wording
@@ -77,7 +77,7 @@ class Sentence:
         return f"{self.intent}-{hashlib.sha256(f'{self.language}|{self.text}'.encode()).hexdigest()[:12]}"
 
 
-def draw_one(grammar: Grammar, template: Template, rng: random.Random) -> Sentence | None:
+def draw_one(grammar: Grammar, template: Template, rng: Random) -> Sentence | None:
     """One sentence of a template; none where a slot has no filler or the language rejects the result."""
     wording = load_wording(grammar.language)
     frame = expand(grammar, template.expression, OPTIONAL, rng)

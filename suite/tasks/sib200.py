@@ -8,7 +8,7 @@ SIB200 = hub_task(
     HubSource(
         name="sib200",
         repository="Davlan/sib200",
-        revision=None,  # no commit could be looked up without the hub; the fingerprint of each split is recorded instead
+        revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
         configurations={
             "en": "eng_Latn",
             "ar": "arb_Arab",

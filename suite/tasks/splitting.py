@@ -130,7 +130,7 @@ def _divide_usable(probe: _Prober, templates: list[Template]) -> list[Template]:
 
 
 def _deal(groups: list[_Group]) -> dict[Split, list[_Group]]:
-    """Deal groups to the splits: one per signature to training, then the largest first to the furthest below its share."""
+    """Deal groups to splits: one per signature to training, then the largest first to the furthest below its share."""
     dealt: dict[Split, list[_Group]] = {"train": [], "validation": [], "test": []}
     seen: set[str] = set()
     rest: list[_Group] = []

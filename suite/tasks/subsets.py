@@ -23,7 +23,7 @@ UNMIXED = frozenset({"weather", "timer_command"})
 """Slots that code-mixing leaves alone: cities have no language of their own, commands are no nouns."""
 
 TERMS = ("territory", "city", "day", "month")
-"""Kinds of term replaced in running text; the CLDR's names of languages, scripts and currencies are ordinary words too."""
+"""Kinds of term replaced in running text; names of languages, scripts and currencies are ordinary words too."""
 SHORTEST_TERM = 4
 """Characters of the shortest term replaced in running text; shorter ones collide with other words."""
 SHORTEST_HAN_TERM = 2
@@ -127,7 +127,8 @@ def _mix_terms(clean: Examples, seed: int) -> list[tuple[int, str]]:
         donors = DONORS_TO_ENGLISH if clean.language == DONOR else (DONOR,)
         donor = min(donors, key=lambda d: hash_order(seed, f"{name} {d}"))
         terms, lexicon = _terms(clean.language, donor)
-        mixed.append((row, terms.sub(lambda match, words=lexicon: words[match.group()], text)))
+        pieces = enumerate(terms.split(text))  # what the group matched stands at the odd places
+        mixed.append((row, "".join(lexicon[piece] if i % 2 else piece for i, piece in pieces)))
     return mixed
 
 
@@ -137,7 +138,7 @@ def _terms(language: str, donor: str) -> tuple[re.Pattern[str], dict[str, str]]:
     known = cldr_lexicon(language, donor, TERMS)
     lexicon = {own: other for own, other in known.items() if len(own) >= _shortest(own)}
     any_term = "|".join(re.escape(term) for term in sorted(lexicon, key=lambda t: (-len(t), t)))
-    return re.compile(any_term if language in UNSPACED else rf"(?<!\w)(?:{any_term})(?!\w)"), lexicon
+    return re.compile(f"({any_term})" if language in UNSPACED else rf"(?<!\w)({any_term})(?!\w)"), lexicon
 
 
 def _shortest(term: str) -> int:

@@ -41,6 +41,8 @@ def embedding_neighbours(
     """Nearest neighbours among the words that are one piece of the vocabulary.
 
     The embeddings are centred on the mean of these words first: they are anisotropic, and raw cosines are all high.
+    Neighbours are related words, opposites included (`up` has `down`): embeddings learnt from contexts do not tell them
+    from synonyms (Mrkšić et al. 2016). Where a swapped opposite changes the label, give a file to `load_synonyms`.
 
     Args:
         embedding_VD: Word embeddings, [V, D].

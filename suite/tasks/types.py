@@ -116,7 +116,7 @@ class Examples:
         """At most `n` examples in proportion to the labels, in their original order.
 
         Items are ordered by a hash of their ids' roots, and within a label the r-th of m stands at (r + 1/2) / m; the
-        first `n` are taken. So a smaller sample lies within a larger one, and languages that share ids share the sample.
+        first `n` are taken. So a smaller sample lies within a larger, and languages with shared ids share the sample.
         """
         if n < 1:
             raise ValueError(f"a sample has at least 1 example, got n = {n}")
@@ -143,13 +143,14 @@ class Examples:
 
     def to_dataset(self) -> Any:
         """These examples as a `datasets.Dataset` with a `ClassLabel` column."""
-        from datasets import ClassLabel, Dataset
+        from datasets import ClassLabel, Dataset, Features, Value
 
-        columns = {"id": list(self.ids), "text": list(self.texts), "label": self.labels.tolist()}
+        columns = {"id": list(self.ids), "text": list(self.texts)}
         if self.pairs is not None:
             columns["pair"] = list(self.pairs)
         columns |= {"base_id": list(self.base_ids), "group": list(self.groups)}
-        return Dataset.from_dict(columns).cast_column("label", ClassLabel(names=list(self.label_names)))
+        features = {name: Value("string") for name in columns} | {"label": ClassLabel(names=list(self.label_names))}
+        return Dataset.from_dict(columns | {"label": self.labels.tolist()}, features=Features(features))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
