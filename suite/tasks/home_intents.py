@@ -62,6 +62,8 @@ SOURCE = f"{NAME} ({PACKAGE} {VERSION}, data seed {DATA_SEED})"
 PER_INTENT = {"train": 110, "validation": 14, "test": 14, "unseen-templates": 10}
 """Sentences per intent, fewer where a language's templates say no more."""
 PAIRS_PER_OPPOSITES = 12
+LEFT_TO_VALIDATION = 2
+"""Sentences per intent that no minimal pair uses up."""
 
 EVALUATION = ("test", "polarity-pairs", "unseen-templates")
 TRAINING = ("validation", "train")
@@ -169,19 +171,25 @@ def _build_evaluation(language: str) -> Iterator[tuple[str, Item]]:
 
 
 def _pairs(templates: SplitTemplates) -> list[tuple[Sentence, Sentence]]:
-    """Minimal pairs from templates that training never saw."""
+    """Minimal pairs from templates that training never saw; a few sentences of every label are left to validation."""
+    grammar = templates.grammar
     away = (*templates.test, *templates.held_out, *templates.validation)
-    return polarity_pairs(templates.grammar, away, PAIRS_PER_OPPOSITES)
+    left = {sentence.text.casefold() for sentence in sample(grammar, templates.validation, LEFT_TO_VALIDATION, "left")}
+    return polarity_pairs(grammar, away, PAIRS_PER_OPPOSITES, left)
 
 
 def _build_training(language: str) -> Iterator[tuple[str, Item]]:
-    """Validation, then training: each avoids the sentences and carrier phrases of all that is reported on."""
+    """Validation, then training, which avoids the sentences and carrier phrases of all that is reported on.
+
+    Validation may share carrier phrases with the minimal pairs, never a sentence: both are made from the few templates
+    that neither train nor test, and a label without validation items could not be selected on.
+    """
     templates = split_templates(language, INTENTS)
-    reported = [item.sentence for part in EVALUATION for item in _parts(language, "evaluation")[part]]
-    validation = sample(
-        templates.grammar, templates.validation, PER_INTENT["validation"], "validation", blocks(reported)
-    )
-    blocked = blocks([*reported, *validation])
+    test, pairs, unseen = ([item.sentence for item in _parts(language, "evaluation")[part]] for part in EVALUATION)
+    reported = blocks([*test, *unseen])
+    away = reported | {sentence.text.casefold() for sentence in pairs}
+    validation = sample(templates.grammar, templates.validation, PER_INTENT["validation"], "validation", away)
+    blocked = reported | blocks([*pairs, *validation])
     train = sample(templates.grammar, templates.train, PER_INTENT["train"], "train", blocked)
     yield from (("validation", _item(s)) for s in validation)
     yield from (("train", _item(s)) for s in train)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
@@ -43,14 +43,17 @@ class _Phrase:
 
 
 def polarity_pairs(
-    grammar: Grammar, templates: Sequence[Template], per_opposites: int
+    grammar: Grammar, templates: Sequence[Template], per_opposites: int, avoid: Collection[str] = ()
 ) -> list[tuple[Sentence, Sentence]]:
-    """At most so many pairs for each of `OPPOSITES`, of the same signature and with the same fillers."""
+    """At most so many pairs for each of `OPPOSITES`, of the same signature and with the same fillers.
+
+    No sentence is used twice, and none whose case-folded text is in `avoid`.
+    """
     phrases: dict[tuple[str, str], list[_Phrase]] = defaultdict(list)
     for template in templates:
         phrases[template.intent, template.signature] += _phrases(grammar, template)
     pairs: list[tuple[Sentence, Sentence]] = []
-    used: set[str] = set()
+    used = set(avoid)
     for first, second in OPPOSITES:
         signatures = sorted(s for intent, s in phrases if intent == first and (second, s) in phrases)
         matched = [_match(phrases[first, s], phrases[second, s], grammar.language) for s in signatures]
@@ -75,7 +78,7 @@ def _phrases(grammar: Grammar, template: Template) -> list[_Phrase]:
 
 def _tokens(frame: str, language: str) -> tuple[str, ...]:
     if language not in MOST_CHARACTERS:
-        return tuple(frame.lower().split())
+        return tuple(frame.casefold().split())
     pieces = PLACEHOLDER.split(frame)  # text and slots in turn
     return tuple(t for i, piece in enumerate(pieces) for t in ([f"{{{piece}}}"] if i % 2 else piece))
 
@@ -136,8 +139,8 @@ def _fill(
         by_slot = dict(zip(PLACEHOLDER.findall(a.frame), choices, strict=True))
         other = tuple(by_slot[slot] for slot in PLACEHOLDER.findall(b.frame))
         texts = render(wording, a.frame, choices), render(wording, b.frame, other)
-        if None not in texts and not used & {t.lower() for t in texts if t}:
-            used |= {t.lower() for t in texts if t}
+        if None not in texts and not used & {t.casefold() for t in texts if t}:
+            used |= {t.casefold() for t in texts if t}
             return _sentence(grammar, a, choices, texts[0] or ""), _sentence(grammar, b, other, texts[1] or "")
     return None
 

@@ -170,11 +170,11 @@ def _alike(probe: _Prober, templates: list[Template]) -> list[_Group]:
     owner: dict[str, _Group] = {}
     for template in templates:
         said = probe(template)
-        same = {id(g): g for s in said if (g := owner.get(s.frame.lower())) is not None}
+        same = {id(g): g for s in said if (g := owner.get(s.frame.casefold())) is not None}
         group = _Group(templates=[template], said={s.text for s in said})
         for other in same.values():
             group = _Group(templates=other.templates + group.templates, said=other.said | group.said)
         groups = [g for g in groups if id(g) not in same] + [group]
-        owner |= {s.frame.lower(): group for s in said}
+        owner |= {s.frame.casefold(): group for s in said}
         owner |= {frame: group for frame, g in owner.items() if id(g) in same}
     return groups

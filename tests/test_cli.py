@@ -1,0 +1,164 @@
+"""Bad input gets one clear line and exit code 2, before any expensive work."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from suite.cli import MISUSED, main
+from test_study import STUDY
+
+
+@pytest.fixture
+def text(tiny_checkpoint: Path) -> str:
+    return STUDY.format(checkpoint=tiny_checkpoint)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SUITE_HUB", raising=False)
+    monkeypatch.delenv("SUITE_DEBUG", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path / "home"
+
+
+def check(text: str, folder: Path, *more: str) -> int:
+    path = folder / "study.toml"
+    path.write_text(text)
+    return main(["check", str(path), *more])
+
+
+BAD = {
+    "a typo in a key": ('layers = 1', 'layres = 1', r"scale\[1\]\.layres.*did you mean 'layers'"),
+    "a wrong type": ('layers = 1', 'layers = "1"', r"scale\[1\]\.layers"),
+    "an unknown task": ('name = "home-intents"', 'name = "home-intent"', "did you mean 'home-intents'"),
+    "an unknown language": ('["de", "zh"]', '["de", "xx"]', "unknown language 'xx'"),
+    "an unknown method": ('name = "adversarial"', 'name = "adversarail"', "did you mean 'adversarial'"),
+    "an unknown hyperparameter": ("neighbours = 3", "neighbors = 3", "did you mean 'neighbours'"),
+    "an unknown metric": ('"linear_cka"', '"linear_ckaa"', "did you mean 'linear_cka'"),
+    "an unknown subset": ('"char-noise"', '"char-nose"', "did you mean 'char-noise'"),
+    "a negative radius": ("low = 0.02, high = 0.2, log = true", "low = -0.1, high = 0.2", "radius is not negative"),
+    "a negative noise": ("noise = 0.3", "noise = -0.3", "noise is not negative"),
+    "a logarithm of zero": ("low = 0.02", "low = 0.0", "log = true needs low > 0"),
+    "a range upside down": ("low = 0.02", "low = 0.5", "low <= high must hold"),
+    "a seed tuned and refitted": ("seeds = [1, 2]", "seeds = [0, 2]", "fresh"),
+    "selection on the reported split": ("trials = 2", 'trials = 2\nselect_on = "test"', "peeking"),
+    "a layer too many": ("layers = 1", "layers = 99", "1 to 3 layers"),
+    "a site above the model": ("noise = 0.3", 'noise = 0.3\nsite = "hidden:9"', "above the model's"),
+    "a missing directory": ('layers = 1', 'layers = 1\nprefix = "q: "\n[[scale]]\nname = "x"\ncheckpoint = "./nowhere"', "no directory"),
+    "a hub id without its commit": (
+        "layers = 1",
+        'layers = 1\n[[scale]]\nname = "x"\ncheckpoint = "FacebookAI/xlm-roberta-base"',
+        "40 hex digits",
+    ),
+    "a missing synonym file": ("test_examples = 44", 'test_examples = 44\nsynonyms = "/no/such.json"', "there is none at"),
+    "the source among the targets": ('["de", "zh"]', '["en", "zh"]', "not among the targets"),
+    "a baseline that is not there": ("[alignment]", '[comparison]\nbaseline = "plain"\n[alignment]', "baseline"),
+    "no TOML at all": ("[task]", "[task", "not TOML"),
+    "a storage that cannot be opened": ("trials = 2", 'trials = 2\nstorage = "sqlite:////no/such/folder/x.db"', "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_one_line_with_the_law_and_the_remedy(
+    case: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    old, new, expected = BAD[case]
+    assert old in text, "the case still fits the study"
+    assert check(text.replace(old, new, 1), tmp_path) == MISUSED
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert re.search(expected, lines[0]), lines[0]
+    assert not home.exists(), "nothing was written"
+
+
+def test_a_decoder_is_refused(text: str, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    decoder = tmp_path / "decoder"
+    decoder.mkdir()
+    (decoder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_layer": 2}))
+    assert check(text.replace(str(tiny_checkpoint), str(decoder), 1), tmp_path) == MISUSED
+    assert "encoder" in capsys.readouterr().err
+
+
+def test_an_unreachable_tracking_server_is_named_by_check(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}")
+    assert check(text, tmp_path) == MISUSED
+    line = capsys.readouterr().err
+    assert str(port) in line
+    assert "secret" not in line
+
+
+def test_the_plan_counts_every_run(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(text, tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "2 scales x 4 methods x (2 trials + 2 seeds) + 2 untouched checkpoints = 34" in out
+
+
+def test_a_part_of_the_plan_can_be_chosen(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(text, tmp_path, "--scale", "1-layer", "--method", "standard", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == 5
+    assert check(text, tmp_path, "--scale", "1-layers") == MISUSED
+    assert "did you mean '1-layer'" in capsys.readouterr().err
+
+
+def test_every_study_of_the_repository_loads_and_resolves(capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sorted((Path(__file__).parent.parent / "studies").glob("*.toml")):
+        assert main(["check", str(path), "--quiet"]) == 0, capsys.readouterr().err
+        head = path.read_text().split("\nname", 1)[0]
+        for word in ("Question", "Command", "Cost", "Expected"):
+            assert f"# {word}" in head, f"{path.name} states its {word.lower()}"
+
+
+def test_the_probe_estimates_every_scale_and_method(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(text, tmp_path, "--probe", "--json") == 0
+    costs = json.loads(capsys.readouterr().out)["costs"]
+    assert len(costs) == 8
+    assert all(0 < c["update"] < c["tuning_run"] <= c["refit_run"] <= c["total"] for c in costs)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(place)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+def test_a_full_disk_is_named_before_any_work(
+    text: str, tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUITE_HOME", str(small_disk))
+    assert check(text, tmp_path) == MISUSED
+    assert "make room" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, suite.cli; print([m for m in ('torch', 'pydantic', 'numpy', 'mlflow', 'optuna') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_console_command_and_the_module_are_the_same() -> None:
+    for command in ([sys.executable, "-m", "suite"], [str(Path(sys.executable).parent / "suite")]):
+        if Path(command[0]).exists():
+            shown = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout
+            assert shown.startswith("suite ")
