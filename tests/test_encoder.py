@@ -336,6 +336,16 @@ def test_a_head_depends_on_its_seed_alone() -> None:
     assert float(wide.detach().std()) == pytest.approx(0.02, rel=0.02)
 
 
+@pytest.mark.parametrize("kind", ["xlm-roberta", "distilbert"])
+def test_logits_are_the_head_on_the_mean_of_the_last_states(kind: str) -> None:
+    model, batch = make_classifier(kind), pack(make_rows(MIXES["mixed"]))
+    with torch.no_grad():
+        model.head.bias.copy_(torch.tensor([1.0, -2.0, 3.0]))
+        pooled = mean_by_text(reference(model.encoder, batch)[-1], batch)
+        assert close(model.logits(batch), pooled @ model.head.weight.T + model.head.bias)
+        assert close(training_pass(model, 0.0, Streams(0), 0, {}, None).predict(batch), model.logits(batch))
+
+
 def shuffled(rows: TokenRows, seed: int) -> tuple[TokenRows, NDArray[np.int64]]:
     order = np.random.default_rng(seed).permutation(len(rows))
     return rows.take(order), order
@@ -355,6 +365,8 @@ def test_batches_by_length_hold_every_text_once_within_the_budget() -> None:
     assert sorted(row for batch in batches for row in batch.rows) == list(range(len(rows)))
     assert all(sum(batch.lengths) <= 20 or len(batch) == 1 for batch in batches)
     assert all(batch.labels_B.tolist() == list(batch.rows) for batch in batches)
+    lengths = [length for batch in batches for length in batch.lengths]
+    assert lengths == sorted(lengths, reverse=True)
 
 
 @pytest.mark.parametrize("kind", ["bert", "deberta-v2"])

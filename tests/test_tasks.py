@@ -6,7 +6,9 @@ import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +57,7 @@ def examples(labels: list[int], prefix: str = "i") -> Examples:
     )
 
 
-def mirror(root: Path, configurations: dict[str, dict[str, list[object]]]) -> Path:
+def mirror(root: Path, configurations: Mapping[str, Mapping[str, Sequence[object]]]) -> Path:
     """A hub directory with `owner/small`: one parquet file per configuration and split, declared in its card."""
     repository = root / "owner" / "small"
     card = ["---", "configs:"]
@@ -63,7 +65,7 @@ def mirror(root: Path, configurations: dict[str, dict[str, list[object]]]) -> Pa
         (repository / name).mkdir(parents=True)
         card += [f"- config_name: {name}", "  data_files:"]
         for split in ("train", "validation", "test"):
-            pq.write_table(pa.table(columns), repository / name / f"{split}.parquet")
+            pq.write_table(pa.table(dict(columns)), repository / name / f"{split}.parquet")
             card += [f"  - split: {split}", f"    path: {name}/{split}.parquet"]
     (repository / "README.md").write_text("\n".join([*card, "---", ""]))
     return root
@@ -116,7 +118,7 @@ def test_a_fingerprint_tells_content_and_order() -> None:
         ({"labels": np.array([-1, 1, 2])}, r"labels lie in 0\.\.2, got -1\.\.2"),
     ],
 )
-def test_columns_that_do_not_belong_together_are_refused(change: dict[str, object], law: str) -> None:
+def test_columns_that_do_not_belong_together_are_refused(change: dict[str, Any], law: str) -> None:
     with pytest.raises(ValueError, match=law):
         dataclasses.replace(examples([0, 1, 2]), **change)
 
@@ -172,7 +174,7 @@ def test_importing_the_catalogue_is_cheap() -> None:
 
 def test_a_hub_entry_reads_named_labels_and_joins_by_id(tmp_path: Path) -> None:
     german = ROWS | {"text": ["eins", "zwei", "drei"]}
-    root = mirror(tmp_path, {"english": dict(ROWS), "german": dict(german)})
+    root = mirror(tmp_path, {"english": ROWS, "german": german})
     task = hub_task(SOURCE, parallel=True)
     loaded = task.load("de", "test", root)
     assert (loaded.texts, loaded.labels.tolist(), loaded.ids) == (("eins", "zwei", "drei"), [0, 1, 0], ("7", "8", "9"))
@@ -195,7 +197,7 @@ def test_a_hub_entry_reads_named_labels_and_joins_by_id(tmp_path: Path) -> None:
         ({"text": ROWS["text"], "key": ROWS["key"]}, r"lacks the columns \['label'\], it has \['key', 'text'\]"),
     ],
 )
-def test_broken_rows_are_refused_with_counts(tmp_path: Path, columns: dict[str, list[object]], law: str) -> None:
+def test_broken_rows_are_refused_with_counts(tmp_path: Path, columns: dict[str, Sequence[object]], law: str) -> None:
     root = mirror(tmp_path, {"english": columns})
     with pytest.raises(ValueError, match=law) as refusal:
         hub_task(SOURCE, parallel=True).load("en", "test", root)
@@ -206,7 +208,7 @@ def test_absent_mirrors_and_configurations_are_named(tmp_path: Path) -> None:
     task = hub_task(SOURCE, parallel=True)
     with pytest.raises(ValueError, match="has no repository owner/small"):
         task.load("en", "test", tmp_path)
-    root = mirror(tmp_path, {"english": dict(ROWS)})
+    root = mirror(tmp_path, {"english": ROWS})
     with pytest.raises(ValueError, match="cannot read german/test"):
         task.load("de", "test", root)
     with pytest.raises(ValueError, match="unknown language 'fr'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -101,10 +102,13 @@ def _match(first: list[_Phrase], second: list[_Phrase], language: str) -> list[t
     return pairs
 
 
-def _distance(a: Sequence[str], b: Sequence[str]) -> int:
-    """Tokens that one has and the other has not, the longer side counted."""
+def _distance(a: Sequence[str], b: Sequence[str]) -> float:
+    """Tokens that one has and the other has not, the longer side counted; infinite where an open slot is among them."""
     codes = SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
-    return sum(max(a1 - a0, b1 - b0) for tag, a0, a1, b0, b1 in codes if tag != "equal")
+    apart = [(a[a0:a1], b[b0:b1]) for tag, a0, a1, b0, b1 in codes if tag != "equal"]
+    if any("{" in token for sides in apart for side in sides for token in side):
+        return math.inf
+    return sum(max(map(len, sides)) for sides in apart)
 
 
 def _filled(

@@ -1,0 +1,216 @@
+"""Laws of adversarial subsets, enrolled by the catalogue: every task by every subset, in every language at hand."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.tasks import SUBSETS, TASKS, Examples, Subset, Task
+from suite.tasks.home_intents import LABELS, LANGUAGES
+from suite.tasks.noise import RATE, add_noise, editable, graphemes, key_neighbours
+from suite.tasks.polarity import MOST_CHARACTERS, MOST_WORDS, OPPOSITES
+
+pytestmark = pytest.mark.usefixtures("cache_dir")
+
+HUB = Path(os.environ.get("SUITE_HUB") or Path(__file__).parents[2] / "shared" / "hub")
+AT_HAND = {"home-intents": LANGUAGES, "sib200": ("en", "de", "ar", "zh", "th", "qu", "yo")}
+CASES = [(task, language) for task in TASKS for language in AT_HAND[task]]
+EVERY_CASE = pytest.mark.parametrize(("task", "language"), CASES)
+EVERY_SUBSET = pytest.mark.parametrize("subset", SUBSETS.values(), ids=SUBSETS)
+EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES)
+TASK = TASKS["home-intents"]
+
+
+@cache
+def clean(task: str, language: str) -> Examples:
+    if task == "sib200" and not (HUB / "Davlan/sib200").is_dir():
+        pytest.skip(f"no copy of Davlan/sib200 under {HUB}; set SUITE_HUB")
+    return TASKS[task].load(language, "test", HUB)
+
+
+@cache
+def build(subset: str, task: str, language: str, seed: int = 0) -> Examples | None:
+    return SUBSETS[subset].build(TASKS[task], language, HUB, clean(task, language), seed)
+
+
+def built(subset: str, language: str) -> Examples:
+    found = build(subset, TASK.name, language)
+    assert found is not None
+    return found
+
+
+def bases(subset: Examples, language: str, task: str = TASK.name) -> list[str]:
+    """The clean text that each item derives from."""
+    by_id = dict(zip(clean(task, language).ids, clean(task, language).texts, strict=True))
+    return [by_id[base] for base in subset.base_ids]
+
+
+@EVERY_SUBSET
+def test_an_entry_says_what_kind_of_evidence_it_is(subset: Subset) -> None:
+    assert subset.provenance in ("native", "published perturbation", "slice", "synthetic")
+    assert subset.description.endswith(".") and SUBSETS[subset.name] is subset
+    assert any(subset.applies_to(task) for task in TASKS.values())
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_task_lists_the_subsets_that_apply(task: Task) -> None:
+    assert set(task.subsets) == {name for name, subset in SUBSETS.items() if subset.applies_to(task)}
+
+
+@EVERY_CASE
+@EVERY_SUBSET
+def test_a_subset_is_undefined_or_says_enough(subset: Subset, task: str, language: str) -> None:
+    found = build(subset.name, task, language)
+    if not subset.applies_to(TASKS[task]):
+        assert found is None
+    if found is None:
+        return
+    assert len(found) >= 10
+    assert (found.subset, found.language, found.label_names) == (subset.name, language, TASKS[task].labels)
+    assert (found.source, found.licence) == (TASKS[task].source, TASKS[task].licence)
+    assert found.dataset_record("test").n == len(found)
+
+
+@EVERY_CASE
+@EVERY_SUBSET
+def test_changed_items_keep_their_label_and_name_their_origin(subset: Subset, task: str, language: str) -> None:
+    found, origin = build(subset.name, task, language), clean(task, language)
+    if found is None:
+        return
+    if not subset.same_items:
+        assert found.base_ids == found.ids and not set(found.ids) & set(origin.ids)
+        return
+    row = {i: r for r, i in enumerate(origin.ids)}
+    rows = [row[base] for base in found.base_ids]
+    assert found.labels.tolist() == origin.labels[rows].tolist()
+    assert found.ids == tuple(f"{base}~{subset.name}" for base in found.base_ids)
+    assert not [t for t, r in zip(found.texts, rows, strict=True) if t == origin.texts[r]]
+
+
+@EVERY_CASE
+@EVERY_SUBSET
+def test_a_change_depends_on_the_item_and_the_seed_alone(subset: Subset, task: str, language: str) -> None:
+    found, origin = build(subset.name, task, language), clean(task, language)
+    if found is None or not subset.same_items:
+        return
+    backwards = origin.rows(list(reversed(range(0, len(origin)))))
+    again = subset.build(TASKS[task], language, HUB, backwards, 0)
+    assert again is not None
+    assert dict(zip(again.ids, again.texts, strict=True)) == dict(zip(found.ids, found.texts, strict=True))
+    other = build(subset.name, task, language, seed=1)
+    assert other is not None and (other.texts != found.texts or subset.name == "code-mixed")
+
+
+@EVERY_LANGUAGE
+def test_home_intents_has_at_least_a_hundred_of_each(language: str) -> None:
+    assert {name: len(built(name, language)) >= 100 for name in SUBSETS} == dict.fromkeys(SUBSETS, True)
+
+
+@EVERY_CASE
+def test_noise_is_near_its_rate_and_leaves_first_letters(task: str, language: str) -> None:
+    found = build("char-noise", task, language)
+    assert found is not None and len(found) >= 0.95 * len(clean(task, language))
+    places = wanted = edits = 0
+    for before, after in zip(bases(found, language, task)[:60], found.texts, strict=False):
+        units = graphemes(before)
+        places += len(editable(units))
+        wanted += max(1, round(RATE * len(editable(units))))
+        edits += distance(units, graphemes(after))
+        assert before.split()[0][0] == after.split()[0][0]
+        assert len(before.split()) == len(after.split())
+    assert 0.7 * wanted <= edits <= 2 * wanted  # a swap counts as two
+    assert edits < 0.35 * places
+
+
+def distance(a: list[str], b: list[str]) -> int:
+    """Levenshtein distance: insertions, deletions and replacements."""
+    previous = list(range(len(b) + 1))
+    for i, left in enumerate(a, 1):
+        row = [i]
+        for j, right in enumerate(b, 1):
+            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (left != right)))
+        previous = row
+    return previous[-1]
+
+
+@given(st.text(alphabet="abcdefghij кот", min_size=1, max_size=40), st.integers(0, 9), st.floats(0, 1))
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_noise_never_edits_more_than_asked(text: str, key: int, rate: float) -> None:
+    noisy, places = add_noise(text, str(key), rate), editable(graphemes(text))
+    assert noisy == add_noise(text, str(key), rate)
+    wanted = max(1, round(rate * len(places))) if places and rate > 0 else 0
+    assert distance(list(text), list(noisy)) <= 2 * wanted
+    assert [word[0] for word in text.split()] == [word[0] for word in noisy.split()]
+
+
+def test_noise_knows_scripts() -> None:
+    assert set(key_neighbours("g")) >= {"f", "h", "t"} and set(key_neighbours("G")) >= {"F", "H", "T"}
+    assert "ф" in key_neighbours("ы") and "α" in key_neighbours("σ") and "ش" in key_neighbours("س")
+    assert key_neighbours("é") == key_neighbours("关") == key_neighbours("ക") == ()
+    assert graphemes("ക്ഷി") == ["ക്ഷി"] and graphemes("ที่") == ["ที่"]
+    with pytest.raises(ValueError, match=r"lies in 0\.\.1, got 2"):
+        add_noise("word", "k", 2)
+
+
+@EVERY_LANGUAGE
+def test_noise_stays_within_the_script(language: str) -> None:
+    found = built("char-noise", language)
+    for before, after in zip(bases(found, language), found.texts, strict=True):
+        known = {unicodedata.name(c).split()[0] for c in before if c.isalpha()}
+        assert {unicodedata.name(c).split()[0] for c in after if c.isalpha()} <= known
+
+
+@EVERY_LANGUAGE
+def test_minimal_pairs_are_complete_and_minimal(language: str) -> None:
+    found = built("polarity-pairs", language)
+    opposites = {frozenset(intent.removeprefix("Hass") for intent in pair) for pair in OPPOSITES}
+    members: dict[str, list[int]] = {}
+    for row, group in enumerate(found.groups):
+        members.setdefault(group, []).append(row)
+    assert {len(rows) for rows in members.values()} == {2}
+    for a, b in members.values():
+        assert frozenset((LABELS[found.labels[a]], LABELS[found.labels[b]])) in opposites
+        assert found.ids[a].partition("~")[0] == found.ids[b].partition("~")[0] == found.groups[a]
+        assert found.texts[a] != found.texts[b]
+    spaced = language not in MOST_CHARACTERS
+    said = [t.casefold().split() if spaced else list(t) for t in found.texts]
+    most = MOST_CHARACTERS.get(language, MOST_WORDS)
+    assert max(distance(said[a], said[b]) for a, b in members.values()) <= most
+
+
+@EVERY_LANGUAGE
+def test_every_pair_of_opposites_has_a_pair(language: str) -> None:
+    labels = {LABELS[label] for label in built("polarity-pairs", language).labels}
+    assert len(labels) >= 2 * (len(OPPOSITES) - 1)
+
+
+@EVERY_LANGUAGE
+def test_mixed_commands_hold_a_word_of_another_language(language: str) -> None:
+    found = built("code-mixed", language)
+    scripts = ("LATIN",) if language in ("ru", "bg", "ar", "el", "ml", "th", "zh") else ()
+    for before, after in zip(bases(found, language), found.texts, strict=True):
+        added = [c for c in after if c.isalpha() and c not in before]
+        assert not scripts or any(unicodedata.name(c).startswith(scripts) for c in added)
+
+
+@EVERY_LANGUAGE
+def test_swapped_fillers_leave_the_language_and_the_sentence(language: str) -> None:
+    found = built("filler-swap", language)
+    for before, after in zip(bases(found, language), found.texts, strict=True):
+        assert not any(mark in after for mark in "{}~<>")
+        assert [c for c in before if c.isdigit()] == [c for c in after if c.isdigit()]
+
+
+def test_swaps_do_not_produce_what_the_language_rejects() -> None:
+    from suite.tasks.words import load_wording
+
+    for language in LANGUAGES:
+        reject = load_wording(language).reject
+        texts = built("filler-swap", language).texts
+        assert reject is None or not [t for t in texts if reject.search(t[0].lower() + t[1:])]
