@@ -1,6 +1,6 @@
-"""How long `suite --help` takes, against an interpreter that does nothing: whole processes in turn, median of the ratios.
+"""How long `suite --help` takes against an interpreter that does nothing: whole processes in turn.
 
-    .venv/bin/python benchmarks/startup.py
+.venv/bin/python benchmarks/startup.py
 """
 
 from __future__ import annotations

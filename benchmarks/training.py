@@ -3,10 +3,10 @@
     SUITE_HUB=/path/to/mirror .venv/bin/python benchmarks/training.py
 
 1. adversarial (K = 1) and random-perturbation updates against standard ones, in turn on the same batches;
-2. full fine-tuning of the 4-layer scale on SIB-200 at batch 32 against Hugging Face `Trainer` with dynamic padding: same
-   checkpoint, data, pooling, head, optimiser, schedule, clipping, dropout rate and number of updates. The suite trims the
-   vocabulary to the study's texts, which changes no output; `Trainer` trains the table it is given;
-3. zero-shot evaluation in eleven languages against `Trainer.predict` on the same weights;
+2. full fine-tuning of the 4-layer scale on SIB-200 at batch 32 against Hugging Face `Trainer` with dynamic padding:
+   same checkpoint, data, pooling, head, optimiser, schedule, clipping, dropout rate and number of updates. The suite
+   trims the vocabulary to the study's texts, which changes no output; `Trainer` trains the table it is given;
+3. zero-shot evaluation in eleven languages against `Trainer.predict` on the same task;
 4. both as a share of the rate of this machine's matrix products, from the floating-point operations of the real tokens.
 """
 
@@ -17,7 +17,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,9 @@ class Peer(torch.nn.Module):
             self.head.weight.normal_(0, 0.02, generator=generator)
             self.head.bias.zero_()
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         """Mean pooling over real tokens, dropout, one linear layer."""
         states = self.encoder(input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask[..., None].to(states.dtype)
@@ -107,9 +108,7 @@ def pad(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 def original(space: Workspace, rows: TokenRows, labels: np.ndarray) -> list[dict[str, Any]]:
     """Texts under their original token ids, as a `Trainer` data set."""
-    vocabulary = space.parts.vocabulary
-    ids = rows.ids if vocabulary is None else vocabulary.kept[rows.ids]
-    cuts = np.split(ids, rows.offsets[1:-1])
+    cuts = np.split(space.original_ids[rows.ids], rows.offsets[1:-1])
     return [{"input_ids": cut, "labels": int(label)} for cut, label in zip(cuts, labels, strict=True)]
 
 
@@ -149,11 +148,11 @@ def trainer(space: Workspace, spec: TrialSpec, folder: Path) -> Trainer:
     return Trainer(model=model, args=arguments, train_dataset=data, data_collator=pad, optimizers=(optimiser, None))
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """Wall time of one call."""
+def timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
+    """Wall seconds of one call, and its result."""
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    result = work(*arguments)
+    return time.perf_counter() - start, result
 
 
 def exhaust(fit: Fit) -> None:
@@ -165,7 +164,14 @@ def exhaust(fit: Fit) -> None:
 def fit_for(space: Workspace, spec: TrialSpec) -> Fit:
     """A fresh run of the suite."""
     none = LabelledRows(rows=space.validation.rows, labels=space.validation.labels)
-    return Fit(spec, space.classifier(spec.seed), space.train, none, space.norms([EMBEDDINGS]))
+    return Fit(
+        spec,
+        space.classifier(spec.seed),
+        space.train,
+        none,
+        space.norms([EMBEDDINGS]),
+        trained_rows=space.trained_rows,
+    )
 
 
 def compare_methods(space: Workspace, updates: int) -> None:
@@ -179,7 +185,7 @@ def compare_methods(space: Workspace, updates: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(updates):
         for name, fit in fits.items():
-            times[name].append(seconds(fit._update))
+            times[name].append(timed(fit._update)[0])
     base = times["standard"][3:]
     for name in arms:
         ratios = [t / b for t, b in zip(times[name][3:], base, strict=True)]
@@ -197,24 +203,22 @@ def compare_trainer(space: Workspace, seeds: list[int], rate: float) -> None:
     examples = 3 * len(space.train)
     for seed in seeds:
         fit = fit_for(space, trial("standard", seed))
-        took = seconds(lambda: exhaust(fit))
-        predict = seconds(lambda: predict_logits(fit.classifier, rows))
-        logits = predict_logits(fit.classifier, rows)
+        took, _ = timed(exhaust, fit)
+        predict, logits = timed(predict_logits, fit.classifier, rows)
         found["suite"].append((took, predict, float((logits.argmax(1) == labels).mean())))
         with tempfile.TemporaryDirectory() as folder:
             peer = trainer(space, trial("standard", seed), Path(folder))
-            took = seconds(peer.train)
-            out: list[Any] = []
-            predict = seconds(lambda: out.append(peer.predict(test)))
-            found["Trainer"].append((took, predict, float((out[0].predictions.argmax(1) == labels).mean())))
+            took, _ = timed(peer.train)
+            predict, out = timed(peer.predict, test)
+        found["Trainer"].append((took, predict, float((out.predictions.argmax(1) == labels).mean())))
     for name, runs in found.items():
         train, predict = (statistics.median(run[i] for run in runs) for i in range(2))
         scores = [100 * run[2] for run in runs]
         spread = f" +- {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
         work = layer_operations(space.train.rows) * 9 / train / rate, layer_operations(rows) / predict / rate
         print(
-            f"  {name:<9}{examples / train:7.0f} examples/s trained ({work[0]:.0%} of the product rate), "
-            f"{len(rows) / predict:7.0f} predicted ({work[1]:.0%}), accuracy over 11 languages {statistics.mean(scores):.1f}{spread}"
+            f"  {name:<8}{examples / train:6.0f} examples/s trained ({work[0]:.0%} of the product rate), "
+            f"{len(rows) / predict:5.0f} predicted ({work[1]:.0%}), accuracy {statistics.mean(scores):.1f}{spread}"
         )
     for index, what in ((0, "training"), (1, "evaluation")):
         ratios = [t[index] / s[index] for s, t in zip(found["suite"], found["Trainer"], strict=True)]
@@ -228,7 +232,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     space = load_workspace(trial("standard", 1), hub_root())
-    space = replace(space)
     rate = product_rate()
     print(f"{torch.get_num_threads()} threads, matrix products at {rate / 1e9:.0f} GFLOP/s")
     print(f"updates in turn, {arguments.updates} each, batch 32, {space.train.rows.lengths.mean():.0f} tokens a text:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"{error.strerror or error}{where}; no finished run is lost: put it right and repeat", FAILED)
+    except Exception as error:  # a database, a driver, a bug: still one line, and no finished run is lost
+        first = (str(error).strip().splitlines() or ["no message"])[0]
+        where = "SUITE_DEBUG=1 shows where"
+        return _complain(f"{type(error).__name__}: {first}; no finished run is lost ({where})", FAILED)
 
 
 def _complain(line: str, code: int) -> int:
@@ -139,9 +144,14 @@ def export(arguments: argparse.Namespace) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune, refit, compare and export."""
+    from suite.pipeline import NothingToCompare
+
     with _pipeline(arguments, tuning=True, refits=True) as pipeline:
         records = [*pipeline.tune(), *pipeline.refit()]
-        pipeline.compare()
+        try:
+            pipeline.compare()
+        except NothingToCompare as nothing:
+            print(f"suite: {nothing}", file=sys.stderr)
         code = _exported(arguments, pipeline)
         return code or (FAILED if any(r.state == "failed" and r.spec.phase == "refit" for r in records) else DONE)
 
@@ -162,6 +172,7 @@ def ui(arguments: argparse.Namespace) -> int:
         print(describe_links(uri, study, study_links(uri, study) if study else {}))
         return DONE
     print("starting the tracking server (10 to 30 s)", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that the server is stopped too
     with start_server(uri, home(), arguments.port) as server:
         print(describe_links(server.url, study, study_links(server.url, study) if study else {}), flush=True)
         print("Ctrl-C stops it", file=sys.stderr)

@@ -7,7 +7,7 @@ translations, or an item and its perturbed form, are joined item by item before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,6 +43,12 @@ class Arm:
 
     records: tuple[RunRecord, ...]
     blocks: Mapping[Key, Block]
+
+    def without(self, seeds: Collection[int]) -> Arm:
+        """The arm without the runs of some seeds."""
+        keep = [i for i, r in enumerate(self.records) if r.spec.seed not in seeds]
+        blocks = {key: replace(block, correct_SN=block.correct_SN[keep]) for key, block in self.blocks.items()}
+        return Arm(tuple(self.records[i] for i in keep), blocks)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -98,14 +104,17 @@ def compare(
 
     Args:
         study: The study.
-        records: Its refits, complete; others are left out.
+        records: Its refits. Where one failed, its seed is left out of the comparisons of that arm on both sides; the
+            number of seeds says so.
         folder_of: Run id to run folder, for the predictions.
         parallel: Whether items that share an id across languages are translations of one another.
 
     Raises:
         ValueError: arms that cannot be paired: other seeds, other examples or other data.
     """
-    refits = [r for r in records if r.spec.phase == "refit" and r.state == "complete"]
+    every = [r for r in records if r.spec.phase == "refit"]
+    refits = [r for r in every if r.state == "complete"]
+    failed = {(r.spec.scale.name, r.spec.method, r.spec.seed) for r in every if r.state == "failed"}
     rows: list[Comparison] = []
     for scale in study.scale:
         arms = {}
@@ -113,10 +122,14 @@ def compare(
             mine = [r for r in refits if r.spec.scale.name == scale.name and r.spec.method == method.name]
             if len(mine) >= 2:
                 arms[method.name] = read_arm(mine, folder_of)
-        baseline = arms.get(study.comparison.baseline)
+        baseline_name = study.comparison.baseline
+        baseline = arms.get(baseline_name)
         for name in study.robust_methods:
             if baseline is not None and name in arms:
-                rows += Contest(study, scale.name, name, arms[name], baseline, parallel).rows()
+                lost = {s for where, method, s in failed if where == scale.name and method in (name, baseline_name)}
+                pair = arms[name].without(lost), baseline.without(lost)
+                if min(len(arm.records) for arm in pair) >= 2:
+                    rows += Contest(study, scale.name, name, *pair, parallel).rows()
     return _adjust(rows, study)
 
 

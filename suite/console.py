@@ -168,7 +168,7 @@ def describe_results(pipeline: Pipeline, folder: Path) -> str:
     return f"{text}\n\n{_first_section(answer)}\n\ntables, figures and summary: {folder}"
 
 
-SHOWN = ("main", "deltas", "subsets", "alignment")
+SHOWN = ("main", "deltas", "subsets", "deltas-alignment")
 """Tables that a finished study prints."""
 
 

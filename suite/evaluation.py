@@ -81,7 +81,7 @@ class Predicted:
 
 def evaluate(classifier: Classifier, reported: Reported, spec: TrialSpec, units: Mapping[str, float]) -> Evaluation:
     """Scores and predictions on every block; on the clean ones also under attack and by vote where the study asks."""
-    view = Pass(classifier, NoDropout(), dict(units), None)
+    view = Pass(classifier, NoDropout(), dict(units))
     found = list(_from_logits(reported, predict_logits(classifier, join_rows(reported.rows))))
     warnings: list[str] = []
     if spec.evaluation.attack_radius > 0:

@@ -13,6 +13,10 @@ from suite.storage import StudyFolder
 from suite.workspace import hub_root
 
 
+class NothingToCompare(ValueError):
+    """No robust method and baseline stand side by side yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """One study, or a part of it, with everything its stages share."""
@@ -74,11 +78,11 @@ class Pipeline:
         from suite.compare import compare
 
         study, folder = self.plan.study, self.runner.folder
-        records = [r for r in self.records() if r.spec.phase == "refit" and r.state == "complete"]
+        records = [r for r in self.records() if r.spec.phase == "refit"]
         places = {r.run_id: folder.run(r.spec) for r in records}
         rows = compare(study, records, places, parallel=self.plan.task.parallel)
         if not rows:
-            raise ValueError(
+            raise NothingToCompare(
                 f"there is nothing to compare: {len(records)} refits have ended, and a comparison needs two seeds of "
                 f"{study.comparison.baseline!r} and of a robust method at one scale; run `suite refit` first"
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.methods import check_hyperparameters, hyperparameters, resolve_method
-from suite.models.checkpoints import check_checkpoint
+from suite.models.checkpoints import CheckpointFacts, check_checkpoint
 from suite.naming import unknown
 from suite.spec import MethodSpec, Range, Scalar, Scale, StudySpec, Value
 from suite.tasks import Task, resolve_subset, resolve_task
@@ -55,15 +55,17 @@ def plan(study: StudySpec, scales: tuple[str, ...] = (), methods: tuple[str, ...
     if root is not None and not root.is_dir():
         raise ValueError(f"the hub mirror {root} is not a directory; set SUITE_HUB or the study's `hub`, or drop it")
     task = _check_task(study)
+    sizes = []
     for scale in study.scale:
         try:
             facts = check_checkpoint(scale.checkpoint, revision=scale.revision, layers=scale.layers, hub_root=root)
         except ValueError as error:
             raise ValueError(f"scale {scale.name!r}: {error}") from None
+        sizes.append(facts)
         for method in study.method:
             check_method(method, facts.layers)
     _check_alignment(study)
-    _check_disk(study)
+    _check_disk(study, max(sizes, key=lambda f: f.layers * f.hidden**2))
     chosen_scales = tuple(study.find_scale(name) for name in scales) or study.scale
     chosen_methods = tuple(study.find_method(name) for name in methods) or study.method
     return Plan(study=study, task=task, scales=chosen_scales, methods=chosen_methods)
@@ -115,7 +117,7 @@ def _check_alignment(study: StudySpec) -> None:
         resolve(metric)
 
 
-def _check_disk(study: StudySpec) -> None:
+def _check_disk(study: StudySpec, largest: CheckpointFacts) -> None:
     from suite.storage import home
 
     folder = home()
@@ -124,7 +126,9 @@ def _check_disk(study: StudySpec) -> None:
     if not os.access(folder, os.W_OK):
         raise ValueError(f"SUITE_HOME is written to, but {folder} cannot be; set SUITE_HOME to a folder of yours")
     runs = len(study.scale) * (len(study.method) * (study.tune.trials + len(study.refit.seeds)) + 1)
-    needed, free = runs * DISK_BYTES_PER_RUN, shutil.disk_usage(folder).free
+    # A checkpoint holds weights and two moments, 4 bytes each; a layer has 12 D^2, a trimmed table some 30,000 rows.
+    checkpoint = 12 * (12 * largest.layers * largest.hidden**2 + 30_000 * largest.hidden)
+    needed, free = runs * DISK_BYTES_PER_RUN + checkpoint, shutil.disk_usage(folder).free
     if free < needed:
         raise ValueError(
             f"{runs} runs need about {needed / 1e6:.0f} MB under {folder}, {free / 1e6:.0f} MB are free; "

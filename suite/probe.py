@@ -52,7 +52,9 @@ def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
     workspace = load_workspace(spec, hub_root(study.hub))
     classifier = workspace.classifier(0)
     units = workspace.norms([EMBEDDINGS, str(drawn.get("site", EMBEDDINGS))])
-    fit = Fit(spec, classifier, workspace.train, workspace.validation, units, workspace.rewriter)
+    fit = Fit(
+        spec, classifier, workspace.train, workspace.validation, units, workspace.rewriter, workspace.trained_rows
+    )
     times = []
     for _ in range(WARM + TIMED):
         start = time.perf_counter()
@@ -66,7 +68,7 @@ def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
         attacked = workspace.reported.clean(study.evaluation.attack_examples)
         some = replace(attacked, blocks=attacked.blocks[:1], rows=attacked.rows[:1])
         share = len(attacked.labels) / len(some.labels)
-        view = Pass(classifier, NoDropout(), units, None)
+        view = Pass(classifier, NoDropout(), units)
         attack = share * _timed(lambda: attack_logits(view, some, spec))
     tuning = fit.schedule.steps * update + study.train.validations * validate
     refit = tuning + evaluate + attack

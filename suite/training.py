@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -94,6 +94,8 @@ class Fit:
     validation: LabelledRows
     units: dict[str, float]
     rewriter: Rewriter | None = None
+    trained_rows: int | None = None
+    """Word embeddings that occur in the training texts, which come first in the table; none takes them all."""
     step: int = 0
     curve: list[tuple[int, str, float]] = field(default_factory=list)
     streams: Streams = field(init=False)
@@ -110,7 +112,8 @@ class Fit:
             warmup=recipe.warmup,
             streams=self.streams,
         )
-        self.classifier.encoder.get_input_embeddings().weight.requires_grad_(recipe.train_embeddings)
+        rows = self.trained_rows if recipe.weight_decay == 0 else None
+        self.classifier.train_words(rows if recipe.train_embeddings else 0)
         self.optimiser = _optimiser(self.classifier, self.spec)
 
     def run(self) -> Iterator[Progress]:
@@ -166,6 +169,8 @@ class Fit:
         try:
             save_file(tensors, partial, metadata=meta)
             partial.replace(path)
+        except SafetensorError as error:  # a full disk, as the library tells it
+            raise OSError(f"a checkpoint cannot be written to {path}: {error}") from None
         finally:
             partial.unlink(missing_ok=True)
 
@@ -190,6 +195,7 @@ class Fit:
 def _optimiser(classifier: Classifier, spec: TrialSpec) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019), fused; biases and layer norms are not decayed."""
     encoder = [p for p in classifier.encoder.parameters() if p.requires_grad]
+    encoder += [] if classifier.trained_words is None else [classifier.trained_words]
     head = list(classifier.head.parameters())
     rates = [(encoder, spec.learning_rate), (head, spec.train.head_learning_rate)]
     groups: list[dict[str, Any]] = []
@@ -212,7 +218,7 @@ def _clip(classifier: nn.Module, bound: float) -> float:
 
 def _state(classifier: Classifier, optimiser: torch.optim.AdamW) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in classifier.named_parameters():
-        yield f"weight/{name}", parameter.detach()
+        yield f"weight/{name}", parameter.detach().clone()  # trained words share memory with the table
         for key, moment in optimiser.state.get(parameter, {}).items():
             yield f"{key}/{name}", moment
 

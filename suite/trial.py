@@ -124,7 +124,15 @@ def _train(
     checkpoint_seconds: float,
     outcome: Outcome,
 ) -> None:
-    fit = Fit(spec, classifier, workspace.train, workspace.validation, workspace.units, workspace.rewriter)
+    fit = Fit(
+        spec,
+        classifier,
+        workspace.train,
+        workspace.validation,
+        workspace.units,
+        workspace.rewriter,
+        workspace.trained_rows,
+    )
     fit.load(folder / CHECKPOINT)
     saved = time.monotonic()
     try:
@@ -173,7 +181,7 @@ def _provenance(workspace: Workspace, classifier: Classifier) -> Provenance:
     return provenance(
         device=workspace.device,
         checkpoint_fingerprint=workspace.parts.fingerprint,
-        parameters=sum(p.numel() for p in classifier.parameters()),
+        parameters=sum(p.numel() for part in (classifier.encoder, classifier.head) for p in part.parameters()),
         vocabulary=int(classifier.encoder.get_input_embeddings().weight.shape[0]),
         datasets=workspace.datasets,
     )

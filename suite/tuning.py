@@ -234,9 +234,12 @@ def _ended(study: optuna.Study) -> int:
 
 def _first_number(study: optuna.Study, trial: optuna.Trial) -> int:
     """The number under which a trial was first tried, so that a retry finds its run folder and checkpoint."""
-    frozen = study.get_trials(deepcopy=False)[trial.number]
-    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(frozen)
-    return trial.number if first is None else int(first)
+    return _original(study.get_trials(deepcopy=False), trial.number)
+
+
+def _original(trials: list[FrozenTrial], number: int) -> int:
+    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trials[number])
+    return number if first is None else int(first)
 
 
 def _left_behind(study: optuna.Study) -> list[FrozenTrial]:
@@ -284,7 +287,9 @@ def best(runner: Runner, scale: Scale, method: MethodSpec) -> Best:
         raise ValueError(
             f"{scale.name} {method.name}: {ended} of {wanted} tuning trials have ended; run `suite tune` first"
         )
-    complete = [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if t.number < wanted]
+    # A retry has a number of its own beyond the budget; it stands for the trial it repeats.
+    every = study.get_trials(deepcopy=False)
+    complete = [t for t in every if t.state is TrialState.COMPLETE and _original(every, t.number) < wanted]
     if not complete:
         raise ValueError(f"{scale.name} {method.name}: none of {wanted} tuning trials completed; widen the ranges")
     values = np.array([t.value for t in complete], dtype=float)
@@ -296,7 +301,7 @@ def best(runner: Runner, scale: Scale, method: MethodSpec) -> Best:
         method=method,
         learning_rate=float(chosen.pop(LEARNING_RATE)),
         hyperparameters=chosen,
-        number=winner.number,
+        number=_original(every, winner.number),
         selection=float(values.max()),
     )
 

@@ -72,6 +72,10 @@ class Workspace:
     parallel: ParallelRows
     rewriter: Rewriter | None
     datasets: tuple[Dataset, ...]
+    trained_rows: int
+    """Words of the training texts: the first rows of the embedding table."""
+    original_ids: NDArray[np.int64]
+    """The tokenizer's id of every row of the embedding table."""
     units: dict[str, float]
     device: torch.device
 
@@ -98,6 +102,8 @@ def hub_root(configured: str | None = None) -> Path | None:
 
 def device() -> torch.device:
     """`SUITE_DEVICE`, else a GPU where there is one, else the CPU."""
+    # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device(os.environ.get("SUITE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
@@ -179,12 +185,11 @@ def _assemble(
     place = {line: i for i, line in enumerate(distinct)}
     parallel = tokens(distinct)
     words: list[list[list[NDArray[np.int64]]]] = []
-    used: list[NDArray[np.int64]] = []
+    word_ids = np.zeros(0, dtype=np.int64)
     if synonyms:
         sets = _synonyms(texts.train.texts, task, scale, tokenizer, root)
         words, word_ids = word_tokens(tokenizer, texts.train.texts, sets, scale.prefix)
-        used.append(word_ids)
-    used += [rows.ids for rows in (*encoded, parallel)]
+    used = [word_ids, *(rows.ids for rows in (*encoded, parallel))]
     parts = load_encoder(
         scale.checkpoint,
         revision=scale.revision,
@@ -192,7 +197,9 @@ def _assemble(
         hub_root=root,
         keep_ids=kept_ids(tokenizer, np.concatenate(used)),
     )
-    train, validation, *reported, kept_parallel = (rows.with_ids(parts.rows(rows.ids)) for rows in (*encoded, parallel))
+    trained_ids = np.unique(np.concatenate([encoded[0].ids, word_ids]))
+    table = _trained_first(parts, trained_ids)
+    train, validation, *reported, kept_parallel = (r.with_ids(table.rows(r.ids)) for r in (*encoded, parallel))
     return Workspace(
         texts=texts,
         parts=parts,
@@ -205,11 +212,46 @@ def _assemble(
                 t: (_places(p.source_texts, place), _places(p.target_texts, place)) for t, p in texts.parallel.items()
             },
         ),
-        rewriter=Rewriter(train, freeze_words(words, parts.rows), texts.train.labels, max_length) if synonyms else None,
+        rewriter=Rewriter(train, freeze_words(words, table.rows), texts.train.labels, max_length) if synonyms else None,
         datasets=texts.datasets(*splits),
+        trained_rows=len(trained_ids),
+        original_ids=table.original_ids,
         units={},
         device=at,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordTable:
+    """Which row of the embedding table a token has after `_trained_first`."""
+
+    parts: EncoderParts
+    place: NDArray[np.int64]
+    """New row of every row of the trimmed table."""
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of the tokenizer's ids, same shape."""
+        return self.place[self.parts.rows(ids)]
+
+    @property
+    def original_ids(self) -> NDArray[np.int64]:
+        """The tokenizer's id of every row."""
+        assert self.parts.vocabulary is not None
+        return self.parts.vocabulary.kept[np.argsort(self.place)]
+
+
+def _trained_first(parts: EncoderParts, trained_ids: NDArray[np.int64]) -> WordTable:
+    """Move the words of the training texts to the top of the embedding table, in place.
+
+    There they are one slice, which the optimiser can hold without the words that only evaluation meets.
+    """
+    embedding = parts.model.get_input_embeddings()
+    assert isinstance(embedding, torch.nn.Embedding)
+    first = parts.rows(trained_ids)
+    order = np.concatenate([first, np.setdiff1d(np.arange(embedding.num_embeddings), first)])
+    embedding.weight.data = embedding.weight.data[torch.from_numpy(order)]
+    embedding.padding_idx = None  # packed texts have no padding, and the row it named has moved
+    return WordTable(parts, np.argsort(order))
 
 
 def _places(lines: Sequence[str], place: Mapping[str, int]) -> NDArray[np.int64]:

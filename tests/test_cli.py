@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_study import STUDY
 
 from suite.cli import MISUSED, main
-from test_study import STUDY
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def check(text: str, folder: Path, *more: str) -> int:
 
 
 BAD = {
-    "a typo in a key": ('layers = 1', 'layres = 1', r"scale\[1\]\.layres.*did you mean 'layers'"),
-    "a wrong type": ('layers = 1', 'layers = "1"', r"scale\[1\]\.layers"),
+    "a typo in a key": ("layers = 1", "layres = 1", r"scale\[1\]\.layres.*did you mean 'layers'"),
+    "a wrong type": ("layers = 1", 'layers = "1"', r"scale\[1\]\.layers"),
     "an unknown task": ('name = "home-intents"', 'name = "home-intent"', "did you mean 'home-intents'"),
     "an unknown language": ('["de", "zh"]', '["de", "xx"]', "unknown language 'xx'"),
     "an unknown method": ('name = "adversarial"', 'name = "adversarail"', "did you mean 'adversarial'"),
@@ -54,17 +54,29 @@ BAD = {
     "selection on the reported split": ("trials = 2", 'trials = 2\nselect_on = "test"', "peeking"),
     "a layer too many": ("layers = 1", "layers = 99", "1 to 3 layers"),
     "a site above the model": ("noise = 0.3", 'noise = 0.3\nsite = "hidden:9"', "above the model's"),
-    "a missing directory": ('layers = 1', 'layers = 1\nprefix = "q: "\n[[scale]]\nname = "x"\ncheckpoint = "./nowhere"', "no directory"),
+    "a missing directory": (
+        "layers = 1",
+        'layers = 1\nprefix = "q: "\n[[scale]]\nname = "x"\ncheckpoint = "./nowhere"',
+        "no directory",
+    ),
     "a hub id without its commit": (
         "layers = 1",
         'layers = 1\n[[scale]]\nname = "x"\ncheckpoint = "FacebookAI/xlm-roberta-base"',
         "40 hex digits",
     ),
-    "a missing synonym file": ("test_examples = 44", 'test_examples = 44\nsynonyms = "/no/such.json"', "there is none at"),
+    "a missing synonym file": (
+        "test_examples = 44",
+        'test_examples = 44\nsynonyms = "/no/such.json"',
+        "there is none at",
+    ),
     "the source among the targets": ('["de", "zh"]', '["en", "zh"]', "not among the targets"),
     "a baseline that is not there": ("[alignment]", '[comparison]\nbaseline = "plain"\n[alignment]', "baseline"),
     "no TOML at all": ("[task]", "[task", "not TOML"),
-    "a storage that cannot be opened": ("trials = 2", 'trials = 2\nstorage = "sqlite:////no/such/folder/x.db"', "cannot be opened"),
+    "a storage that cannot be opened": (
+        "trials = 2",
+        'trials = 2\nstorage = "sqlite:////no/such/folder/x.db"',
+        "cannot be opened",
+    ),
 }
 
 
@@ -83,7 +95,9 @@ def test_one_line_with_the_law_and_the_remedy(
     assert not home.exists(), "nothing was written"
 
 
-def test_a_decoder_is_refused(text: str, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_decoder_is_refused(
+    text: str, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     decoder = tmp_path / "decoder"
     decoder.mkdir()
     (decoder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_layer": 2}))
@@ -125,7 +139,9 @@ def test_every_study_of_the_repository_loads_and_resolves(capsys: pytest.Capture
             assert f"# {word}" in head, f"{path.name} states its {word.lower()}"
 
 
-def test_the_probe_estimates_every_scale_and_method(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_probe_estimates_every_scale_and_method(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert check(text, tmp_path, "--probe", "--json") == 0
     costs = json.loads(capsys.readouterr().out)["costs"]
     assert len(costs) == 8
@@ -136,7 +152,9 @@ def test_the_probe_estimates_every_scale_and_method(text: str, tmp_path: Path, c
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "small"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(place)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(place)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small tmpfs needs root")
     yield place
@@ -152,7 +170,8 @@ def test_a_full_disk_is_named_before_any_work(
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, suite.cli; print([m for m in ('torch', 'pydantic', 'numpy', 'mlflow', 'optuna') if m in sys.modules])"
+    heavy = ("torch", "pydantic", "numpy", "mlflow", "optuna")
+    code = f"import sys, suite.cli; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
     assert run.stdout.strip() == "[]"
 

@@ -41,7 +41,7 @@ Cells = dict[tuple[str, str], NDArray[np.bool_]]
 
 def draw_cells(study: StudySpec, rate: float, seed: int, subsets: Sequence[str] = ("clean", "char-noise")) -> Cells:
     rng = np.random.default_rng(seed)
-    return {(s, l): rng.random((len(SEEDS), N)) < rate for s in subsets for l in study.task.languages}
+    return {(s, lang): rng.random((len(SEEDS), N)) < rate for s in subsets for lang in study.task.languages}
 
 
 def write_arm(study: StudySpec, method: int, cells: Cells, folder: Path, *, shared: bool = False) -> list[RunRecord]:
@@ -67,13 +67,13 @@ def write_arm(study: StudySpec, method: int, cells: Cells, folder: Path, *, shar
                 selection=0.9,
                 predictions="predictions.parquet",
                 scores=tuple(
-                    Score(task="t", subset=s, metric="accuracy", language=l, value=float(c[at].mean()), n=N)
-                    for (s, l), c in cells.items()
+                    Score(task="t", subset=s, metric="accuracy", language=lang, value=float(c[at].mean()), n=N)
+                    for (s, lang), c in cells.items()
                 ),
                 alignment=tuple(
-                    AlignmentScore(metric=m, layer=2, language=l, value=method + 0.01 * seed**2, n=9, text="cldr")
+                    AlignmentScore(metric=m, layer=2, language=lang, value=method + 0.01 * seed**2, n=9, text="cldr")
                     for m in study.alignment.metrics
-                    for l in study.task.targets
+                    for lang in study.task.targets
                 ),
             )
         )
@@ -85,7 +85,9 @@ def item(subset: str, language: str, index: int, shared: bool) -> str:
     return place if subset == "clean" else f"{place}~{subset}"
 
 
-def run(study: StudySpec, arms: list[Cells], folder: Path, *, shared: bool = False) -> dict[tuple[str, str, str], Comparison]:
+def run(
+    study: StudySpec, arms: list[Cells], folder: Path, *, shared: bool = False
+) -> dict[tuple[str, str, str], Comparison]:
     records = [r for method, cells in enumerate(arms) for r in write_arm(study, method, cells, folder, shared=shared)]
     rows = compare(study, records, {r.run_id: folder / r.run_id for r in records}, parallel=shared)
     return {(row.kind, row.subset, row.aggregate): row for row in rows if row.kind != "alignment"}
@@ -95,7 +97,9 @@ def differences(arms: list[Cells], key: tuple[str, str]) -> NDArray[np.float64]:
     return arms[1][key].astype(float) - arms[0][key].astype(float)
 
 
-def test_the_primary_test_is_the_crossed_one_over_languages_with_items_of_their_own(study: StudySpec, tmp_path: Path) -> None:
+def test_the_primary_test_is_the_crossed_one_over_languages_with_items_of_their_own(
+    study: StudySpec, tmp_path: Path
+) -> None:
     arms = [draw_cells(study, 0.6, 1), draw_cells(study, 0.8, 2)]
     row = run(study, arms, tmp_path)["primary", "clean", "zero-shot mean"]
     keys = [("clean", t) for t in study.task.targets]
@@ -128,7 +132,9 @@ def test_duplicating_a_language_of_the_same_items_does_not_shrink_the_error(stud
     assert macro.high - macro.low == pytest.approx(one.high - one.low, rel=1e-9)
 
 
-def test_the_interaction_is_the_difference_of_the_two_effects_on_the_same_items(study: StudySpec, tmp_path: Path) -> None:
+def test_the_interaction_is_the_difference_of_the_two_effects_on_the_same_items(
+    study: StudySpec, tmp_path: Path
+) -> None:
     arms = [draw_cells(study, 0.6, 7), draw_cells(study, 0.8, 8)]
     rows = run(study, arms, tmp_path)
     subset = rows["subset", "char-noise", "zero-shot mean"].effect
@@ -221,3 +227,15 @@ def test_predictions_are_read_in_the_order_of_their_ids(study: StudySpec, tmp_pa
     after = read_arm(records[::-1], {r.run_id: tmp_path / r.run_id for r in records})
     for key, block in before.blocks.items():
         np.testing.assert_array_equal(block.correct_SN, after.blocks[key].correct_SN)
+
+
+def test_a_failed_refit_leaves_its_seed_out_on_both_sides(study: StudySpec, tmp_path: Path) -> None:
+    arms = [draw_cells(study, 0.6, 19), draw_cells(study, 0.8, 20)]
+    records = [r for method, cells in enumerate(arms) for r in write_arm(study, method, cells, tmp_path)]
+    records[-1] = replace(records[-1], state="failed", reason="the loss is nan", predictions=None, scores=())
+    places = {r.run_id: tmp_path / r.run_id for r in records}
+    primary = next(r for r in compare(study, records, places, parallel=False) if r.kind == "primary")
+    keys = [("clean", t) for t in study.task.targets]
+    expected = crossed_paired(*([a[k][:3].astype(float) for k in keys] for a in arms[::-1]))
+    assert primary.n_seeds == 3
+    assert primary.p == pytest.approx(expected.p, abs=1e-12)

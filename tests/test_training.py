@@ -335,3 +335,24 @@ def test_frozen_embeddings_stay_as_they_were(name: str) -> None:
     finish(fit)
     still = {key for key, value in weights(fit).items() if torch.equal(value, before[key])}
     assert still == {"encoder.embeddings.word_embeddings.weight"}
+
+
+@pytest.mark.parametrize("method", ["standard", "adversarial"])
+def test_words_that_never_occur_in_training_need_no_optimiser(method: str) -> None:
+    """Only rows of the training texts in the optimiser, or the whole table: the same weights."""
+    parameters = {"radius": 0.05} if method == "adversarial" else {}
+    whole = make_fit(make_trial(method, parameters, seed=3))
+    rows = int(whole.train.rows.ids.max()) + 1
+    part = make_fit(make_trial(method, parameters, seed=3))
+    part = Fit(part.spec, part.classifier, part.train, part.validation, part.units, trained_rows=rows)
+    table = part.classifier.encoder.get_input_embeddings().weight
+    assert rows < table.shape[0], "some words occur in evaluation only"
+    for fit in (whole, part):
+        list(fit.run())
+    assert part.classifier.trained_words is not None
+    assert part.classifier.trained_words.data_ptr() == table.data_ptr(), "trained rows are the table's own"
+    for (name, a), (_, b) in zip(
+        whole.classifier.encoder.named_parameters(), part.classifier.encoder.named_parameters(), strict=True
+    ):
+        # Clipping sums squares in another order; everything else is the same arithmetic.
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6, msg=name)

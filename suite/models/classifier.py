@@ -34,12 +34,25 @@ class Classifier(nn.Module):
         with torch.no_grad():
             self.head.weight.normal_(0, 0.02, generator=streams.torch("init"))
             self.head.bias.zero_()
+        self.trained_words: nn.Parameter | None = None
         self.runner = run_encoder(model)
         self.depth = int(model.config.num_hidden_layers)
 
+    def train_words(self, rows: int | None) -> None:
+        """Train the first `rows` word embeddings (all by default, none with 0): those that occur in the training texts.
+
+        Without weight decay a row that never occurs has no gradient and never moves, so leaving it out of the optimiser
+        changes no number and saves its share of every update. The trained rows are a view of the table, which stays
+        whole and up to date.
+        """
+        table = self.encoder.get_input_embeddings().weight
+        table.requires_grad_(False)
+        rows = table.shape[0] if rows is None else rows
+        self.trained_words = nn.Parameter(table.detach()[:rows]) if rows else None
+
     def logits(self, batch: Batch) -> Tensor:
         """Logits [B, C] without dropout."""
-        return Pass(self, NoDropout(), {}, None).predict(batch)
+        return Pass(self, NoDropout(), {}).predict(batch)
 
     def text_vectors(self, batch: Batch) -> Tensor:
         """Mean-pooled vectors of every text at every layer, embedding output first: [layers + 1, B, D]."""
@@ -54,12 +67,14 @@ class Pass:
     classifier: Classifier
     dropout: Dropout
     units: dict[str, float]
-    """Mean hidden norm by site of the untouched checkpoint (see `measure_units`)."""
-    rewriter: Rewriter | None
+    """Mean hidden norm by site of the untouched checkpoint (see `measure_unit`)."""
+    rewriter: Rewriter | None = None
+    words_VD: Tensor | None = None
+    """Word embeddings that are trained; none looks words up in the whole table."""
 
     def enter(self, batch: Batch, site: str) -> Tensor:
         """Hidden states at a site, [T, D]."""
-        return self.classifier.runner.enter(batch, site_layer(site, self.classifier.depth), self.dropout)
+        return self.classifier.runner.enter(batch, site_layer(site, self.classifier.depth), self.dropout, self.words_VD)
 
     def finish(self, batch: Batch, hidden_TD: Tensor, site: str) -> Tensor:
         """Logits [B, C] from hidden states at a site."""
@@ -98,4 +113,4 @@ def training_pass(
     classifier: Classifier, rate: float, streams: Streams, step: int, units: dict[str, float], rewriter: Rewriter | None
 ) -> Pass:
     """The classifier as a method sees it at one update."""
-    return Pass(classifier, StepDropout(rate, streams, step), units, rewriter)
+    return Pass(classifier, StepDropout(rate, streams, step), units, rewriter, classifier.trained_words)

@@ -82,9 +82,13 @@ class PackedEncoder:
         # RoBERTa counts positions from padding_idx + 1.
         self.first_position = 0 if config.model_type == "bert" else int(config.pad_token_id) + 1
 
-    def enter(self, batch: Batch, layer: int | None, dropout: Dropout) -> Tensor:
-        """Word embeddings (no layer), or the output of a layer (0 is the embedding output), [T, D]."""
-        words_TD = F.embedding(batch.ids_T, self.model.embeddings.word_embeddings.weight)
+    def enter(self, batch: Batch, layer: int | None, dropout: Dropout, table_VD: Tensor | None = None) -> Tensor:
+        """Word embeddings (no layer), or the output of a layer (0 is the embedding output), [T, D].
+
+        Words are looked up in `table_VD`, by default in the model's own table.
+        """
+        table_VD = self.model.embeddings.word_embeddings.weight if table_VD is None else table_VD
+        words_TD = F.embedding(batch.ids_T, table_VD)
         return (
             words_TD if layer is None else self._layers(self.embed(words_TD, batch, dropout), 0, layer, batch, dropout)
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from suite.batch import Batch
@@ -29,9 +30,9 @@ class HookedEncoder:
         self.layers = lists[0]
         self.drops = [m for m in model.modules() if isinstance(m, nn.Dropout)]
 
-    def enter(self, batch: Batch, layer: int | None, dropout: Dropout) -> Tensor:
+    def enter(self, batch: Batch, layer: int | None, dropout: Dropout, table_VD: Tensor | None = None) -> Tensor:
         """Word embeddings (no layer) or the output of a layer, [T, D]."""
-        words_TD: Tensor = self.model.get_input_embeddings()(batch.ids_T)
+        words_TD = F.embedding(batch.ids_T, self.model.get_input_embeddings().weight if table_VD is None else table_VD)
         if layer is None:
             return words_TD
         return _unpad(self._run(words_TD, batch, dropout)[layer], batch)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from suite.batch import GROUP_ROWS, Batch
+from suite.batch import Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class TokenRows:
         labels: NDArray[np.int64],
         *,
         device: torch.device | None = None,
-        group_rows: int = GROUP_ROWS,
+        group_rows: int | None = None,
     ) -> Batch:
         """Pack some rows, longest first (so that neighbours in length attend together).
 
@@ -67,7 +67,7 @@ class TokenRows:
             rows: Row numbers, in any order.
             labels: Label of every row of this table (not only of the chosen ones).
             device: Where the tensors go.
-            group_rows: Texts per attention block.
+            group_rows: Texts per attention block; none decides by length.
         """
         rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
         at = self.indices(rows)

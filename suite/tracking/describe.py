@@ -22,7 +22,7 @@ GROUP_TAG = "group"
 NOTE_TAG = "mlflow.note.content"
 COMPARISON = "comparison"
 
-_STRENGTHS = ("radius", "noise", "copies")
+_STRENGTHS = ("radius", "noise", "neighbours")
 """Hyperparameters that say how strong a method is, the first present names the run."""
 
 
@@ -35,7 +35,7 @@ def run_name(spec: TrialSpec) -> str:
     """A name a person can read, such as `4-layer · adversarial · radius 0.12 · seed 3`."""
     if spec.phase == "checkpoint":
         return f"{spec.scale.name} · untouched checkpoint"
-    strength = next((f"{name} {spec.hyperparameters[name]:g}" for name in _STRENGTHS if _is_number(spec, name)), None)
+    strength = next((f"{name} {spec.hyperparameters[name]:.3g}" for name in _STRENGTHS if _is_number(spec, name)), None)
     trial = None if spec.phase == "refit" else f"trial {spec.number}"
     seed = f"seed {spec.seed}" if spec.phase == "refit" else None
     return " · ".join(part for part in (spec.scale.name, spec.method, trial, strength, seed) if part)
