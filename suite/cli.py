@@ -83,15 +83,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _load(arguments: argparse.Namespace) -> Plan:
     from suite.plan import plan
-    from suite.spec import load_study
+    from suite.study_file import load_study
 
     return plan(load_study(arguments.study), tuple(arguments.scale), tuple(arguments.method))
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Validate a study and print what it resolves to."""
-    from suite.spec import load_study
     from suite.storage import home
+    from suite.study_file import load_study
 
     load_study(arguments.study)  # the file's own faults first: they cost no import of torch
     plan = _load(arguments)
@@ -159,8 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
 def ui(arguments: argparse.Namespace) -> int:
     """Start the tracking server and print a study's pages."""
     from suite.console import describe_links
-    from suite.spec import load_study
     from suite.storage import home
+    from suite.study_file import load_study
     from suite.tracking import tracking_uri
     from suite.tracking.address import is_http
     from suite.tracking.links import study_links
@@ -183,7 +183,7 @@ def ui(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _pipeline(arguments: argparse.Namespace, *, tuning: bool = False, refits: bool = False) -> Iterator[Pipeline]:
     """The pipeline of the chosen part of a study, tracked and with progress on the terminal."""
-    from suite.spec import load_study
+    from suite.study_file import load_study
 
     load_study(arguments.study)
     plan = _load(arguments)

@@ -1,6 +1,6 @@
-"""Study files and what they resolve to: frozen records, strict validation, digests.
+"""What a study file says and what it resolves to: frozen records whose constructors hold the laws, and digests.
 
-A study file (TOML, three levels at most) becomes a `StudySpec`; one point of its grid becomes a `TrialSpec`, which is
+A study file (read by `suite.study_file`) becomes a `StudySpec`; one point of its grid becomes a `TrialSpec`, which is
 enough to run a trial alone. Nothing here trains, loads data or imports torch.
 """
 
@@ -10,15 +10,12 @@ import dataclasses
 import hashlib
 import json
 import math
-import tomllib
 from dataclasses import dataclass, field
-from datetime import date, time
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
-from suite.naming import nearest, unknown
+from suite.naming import unknown
 
 T = TypeVar("T")
 Scalar = bool | int | float | str
@@ -413,137 +410,3 @@ def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON of a value (sorted keys, no spaces, shortest float repr)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def load_study(path: Path) -> StudySpec:
-    """Read and validate a study file.
-
-    Raises:
-        ValueError: one line naming the file, the exact path of the key, the law and the remedy.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"no study file at {path}") from None
-    except OSError as error:
-        raise ValueError(f"the study file {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
-    if date := _find_date(table, ()):
-        raise ValueError(f"{path}: {_path(date)}: dates and times have no place in a study; quote what is a text")
-    try:
-        return _STUDY.validate_json(json.dumps(_fold_parameters(table)))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {_explain(error)}") from None
-
-
-def _find_date(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...] | None:
-    """Where the first date or time stands; what else TOML can write, JSON can."""
-    if isinstance(value, date | time):
-        return loc
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((found for key, item in inner if (found := _find_date(item, (*loc, key)))), None)
-
-
-def _fold_parameters(table: dict[str, Any]) -> dict[str, Any]:
-    """Move a method's own keys under `parameters`: the file stays flat, the record stays strict."""
-    methods = table.get("method")
-    if not isinstance(methods, list):
-        return table
-    return {**table, "method": [_fold(m) if isinstance(m, dict) else m for m in methods]}
-
-
-def _fold(method: dict[str, Any]) -> dict[str, Any]:
-    name = {"name": method["name"]} if "name" in method else {}
-    return {**name, "parameters": {k: v for k, v in method.items() if k != "name"}}
-
-
-def _explain(error: ValidationError) -> str:
-    """Every distinct fault on one line: path, law, value, and the nearest known name of a typo.
-
-    Where several kinds of value may stand, each kind complains: what is wrong deepest inside is what was meant.
-    """
-    places: dict[str, list[Any]] = {}
-    for fault in error.errors(include_url=False):
-        places.setdefault(_path(fault["loc"]), []).append(fault)
-    deepest = [place for place in places if not any(p.startswith((f"{place}.", f"{place}[")) for p in places)]
-    return "; ".join(_describe(places[place], place) for place in deepest)
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    """`("scale", 1, "chekpoint")` as `scale[1].chekpoint`, without pydantic's union tags."""
-    written = ""
-    for place, part in enumerate(loc):
-        if isinstance(part, int):
-            written += f"[{part}]"
-        elif place and (part in _UNION_TAGS or part.startswith("tuple[") or part == "parameters"):
-            continue
-        else:
-            key = part if part.replace("-", "_").isidentifier() else repr(part)
-            written += f".{key}" if written else key
-    return written
-
-
-_UNION_TAGS = {"bool", "int", "float", "str", "Range"}
-_KINDS = {
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "string_type": "a text",
-    "tuple_type": "a list",
-    "dataclass_type": "a table",
-    "finite_number": "finite",
-}
-
-
-def _describe(faults: list[Any], where: str) -> str:
-    fault = next((f for f in faults if f["type"] in ("value_error", "finite_number")), faults[0])
-    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        siblings = _known_keys(fault["loc"][:-1])
-        guess = nearest(str(fault["loc"][-1]), siblings)
-        meant = f"; did you mean {guess!r}?" if guess else f"; known here: {', '.join(siblings)}"
-        return f"{where}: unknown key{meant}"
-    if fault["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
-        return f"{where}: required key is missing"
-    if fault["type"] == "value_error":
-        law, names = str(fault["ctx"]["error"]), "Range" not in fault["loc"]
-        return f"{where}{'.' if names else ': '}{law}" if where else law
-    wanted = ["finite"] if fault["type"] == "finite_number" else _wanted(faults)
-    plural = f"; write [[{where}]]" if where in ("scale", "method") and isinstance(fault["input"], dict) else ""
-    return f"{where}: should be {' or '.join(wanted)}, got {_shown(fault['input'])}{plural}"
-
-
-def _wanted(faults: list[Any]) -> list[str]:
-    """What may stand at a place, in words of TOML."""
-    kinds = dict.fromkeys(_KINDS.get(f["type"], f["msg"].removeprefix("Input should be ")) for f in faults)
-    return [kind for kind in kinds if kind != "a whole number" or "a number" not in kinds]
-
-
-def _shown(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    """Keys known at the place of an error, by walking the records' field types."""
-    record: Any = StudySpec
-    for part in loc:
-        if isinstance(part, int) or part in _UNION_TAGS - {"Range"}:
-            continue
-        record = _RECORDS.get(part, Range if part == "Range" or record is MethodSpec else record)
-    return [f.name for f in dataclasses.fields(record)]
-
-
-_RECORDS: dict[str | int, Any] = {
-    "task": TaskSpec,
-    "scale": Scale,
-    "method": MethodSpec,
-    "train": TrainSpec,
-    "tune": TuneSpec,
-    "refit": RefitSpec,
-    "evaluation": EvaluationSpec,
-    "alignment": AlignmentSpec,
-    "comparison": ComparisonSpec,
-}
-_STUDY = TypeAdapter(StudySpec)

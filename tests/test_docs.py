@@ -36,8 +36,8 @@ from suite.spec import (
     TaskSpec,
     TrainSpec,
     TuneSpec,
-    load_study,
 )
+from suite.study_file import load_study
 from suite.tasks import SUBSETS, TASKS, Task
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ import suite
 
 ROOT = Path(suite.__file__).parent
 FLOORS = [
-    {"naming", "ownership", "spec", "records", "scores", "palette", "stats"},
+    {"naming", "ownership", "spec", "study_file", "records", "scores", "palette", "stats"},
     {"seeding", "batch", "methods", "alignment"},
     {"tasks", "models"},
     {"training", "evaluation", "workspace", "provenance", "trial"},

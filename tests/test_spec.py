@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tiny import make_trial
 
-from suite.spec import MethodSpec, Range, RefitSpec, Scale, StudySpec, TuneSpec, digest, load_study, to_json
+from suite.spec import MethodSpec, Range, RefitSpec, Scale, StudySpec, TuneSpec, digest, to_json
+from suite.study_file import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
 VALID = """
@@ -434,7 +435,7 @@ def test_the_order_of_keys_in_the_file_does_not_matter(tmp_path: Path) -> None:
 def test_a_digest_is_the_same_in_another_process(tmp_path: Path) -> None:
     study = load(TABLE, tmp_path)
     script = (
-        "import sys; from pathlib import Path; from suite.spec import load_study; "
+        "import sys; from pathlib import Path; from suite.study_file import load_study; "
         "print(load_study(Path(sys.argv[1])).digest); "
         "sys.exit(bool({'torch', 'transformers', 'mlflow', 'optuna'} & set(sys.modules)))"
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from suite.naming import metric_name
 from suite.records import ATTACK, CLEAN, AlignmentScore, Comparison, Dataset, Provenance, RunRecord, Score, save_record
-from suite.spec import Phase, StudySpec, TrialSpec, load_study
+from suite.spec import Phase, StudySpec, TrialSpec
+from suite.study_file import load_study
 
 STUDY = """
 name = "tracking-test"

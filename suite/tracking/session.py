@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.records import Comparison, Progress
-from suite.spec import StudySpec, TrialSpec, load_study
+from suite.spec import StudySpec, TrialSpec
+from suite.study_file import load_study
 from suite.tracking.address import Unreachable, check_tracking, mask
 from suite.tracking.artifacts import write_pins
 from suite.tracking.describe import shorten
