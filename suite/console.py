@@ -165,17 +165,19 @@ def describe_results(pipeline: Pipeline, folder: Path) -> str:
     shown = [t for t in tables(pipeline.plan.study, pipeline.records(), rows) if t.name in SHOWN and t.rows]
     text = "\n\n".join(to_text(table) for table in shown)
     answer = (folder / "summary.md").read_text(encoding="utf-8")
-    return f"{text}\n\n{_first_section(answer)}\n\ntables, figures and summary: {folder}"
+    return f"{text}\n\n{_sections(answer)}\n\ntables, figures and summary: {folder}"
 
 
-SHOWN = ("main", "deltas", "subsets", "deltas-alignment")
+SHOWN = ("main", "deltas", "subsets")
 """Tables that a finished study prints."""
+SECTIONS = ("Answer", "Alignment")
+"""Sections of the summary that it prints; the others are in the file."""
 
 
-def _first_section(markdown: str) -> str:
-    """A Markdown text up to its second heading of level two."""
-    parts = markdown.split("\n## ")
-    return "\n## ".join(parts[:2]).strip()
+def _sections(markdown: str) -> str:
+    """The chosen sections of a Markdown text."""
+    parts = ["## " + part.strip() for part in markdown.split("\n## ")[1:]]
+    return "\n\n".join(part for part in parts if part.startswith(tuple(f"## {name}" for name in SECTIONS)))
 
 
 def describe_links(server: str, study: StudySpec | None, links: dict[str, str]) -> str:
