@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from suite.records import CLEAN, Comparison, Progress, RunRecord
 from suite.spec import Range, Scale, StudySpec, TrialSpec, Value
@@ -25,7 +25,7 @@ class ProgressBar:
         self.runs = runs
         self.quiet = quiet or runs == 0
         self.done = 0
-        self.bar: object | None = None
+        self.bar: Any = None
 
     def __enter__(self) -> ProgressBar:
         if not self.quiet and sys.stderr.isatty():
@@ -40,7 +40,7 @@ class ProgressBar:
     def close(self) -> None:
         """Leave the bar as it stands."""
         if self.bar is not None:
-            self.bar.close()  # type: ignore[attr-defined]
+            self.bar.close()
             self.bar = None
 
     def started(self, spec: TrialSpec) -> None:
@@ -61,12 +61,12 @@ class ProgressBar:
 
     def _name(self, text: str) -> None:
         if self.bar is not None:
-            self.bar.set_description_str(text)  # type: ignore[attr-defined]
+            self.bar.set_description_str(text)
 
     def _count(self, line: str) -> None:
         self.done += 1
         if self.bar is not None:
-            self.bar.update()  # type: ignore[attr-defined]
+            self.bar.update()
         elif not self.quiet:
             sys.stderr.write(f"[{self.done}/{self.runs}] {line}\n")
             sys.stderr.flush()

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from report_studies import make_study
 
-from suite.compare import Weighted, compare, join_items, read_arm, undirected
+from suite.compare import compare, undirected
+from suite.pairing import Weighted, join_items, read_arm
 from suite.records import PREDICTION_COLUMNS, AlignmentScore, Comparison, RunRecord, Score
 from suite.running import Best, refit_spec
 from suite.spec import StudySpec

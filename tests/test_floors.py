@@ -15,7 +15,7 @@ FLOORS = [
     {"seeding", "batch", "methods", "alignment"},
     {"tasks", "models"},
     {"training", "evaluation", "workspace", "provenance", "trial"},
-    {"storage", "running", "plan", "probe", "tuning", "tracking", "compare", "report", "pipeline"},
+    {"storage", "running", "plan", "probe", "tuning", "tracking", "pairing", "compare", "report", "pipeline"},
     {"console", "cli", "__main__"},
 ]
 FLOOR = {module: height for height, modules in enumerate(FLOORS) for module in modules}

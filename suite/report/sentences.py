@@ -132,7 +132,11 @@ def association_sentences(
         "An association, not a cause."
     )
     if between and within and between.slope * within.slope < 0:
-        sentence += " The two parts disagree in sign (Simpson's paradox): neither stands for the other."
+        alpha = 1 - study.comparison.confidence
+        if max(between.p, within.p) < alpha:
+            sentence += " The two parts disagree in sign (Simpson's paradox): neither stands for the other."
+        else:
+            sentence += " The two parts differ in sign, but not both are distinguishable from 0."
     return [sentence]
 
 
