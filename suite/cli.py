@@ -82,18 +82,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _load(arguments: argparse.Namespace) -> Plan:
-    from suite.plan import plan
     from suite.study_file import load_study
 
-    return plan(load_study(arguments.study), tuple(arguments.scale), tuple(arguments.method))
+    study = load_study(arguments.study)  # the file's own faults first: they cost no import of torch
+    from suite.plan import plan
+
+    return plan(study, tuple(arguments.scale), tuple(arguments.method))
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Validate a study and print what it resolves to."""
     from suite.storage import home
-    from suite.study_file import load_study
 
-    load_study(arguments.study)  # the file's own faults first: they cost no import of torch
     plan = _load(arguments)
     from suite.tracking import check_tracking, tracking_uri
     from suite.tuning import check_storage
@@ -183,9 +183,6 @@ def ui(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _pipeline(arguments: argparse.Namespace, *, tuning: bool = False, refits: bool = False) -> Iterator[Pipeline]:
     """The pipeline of the chosen part of a study, tracked and with progress on the terminal."""
-    from suite.study_file import load_study
-
-    load_study(arguments.study)
     plan = _load(arguments)
     from suite.console import ProgressBar
     from suite.pipeline import Pipeline
