@@ -12,9 +12,10 @@ from suite.look_log import load_looks, log_looks
 from suite.plan import Plan
 from suite.records import RunRecord
 from suite.results import Results, SeedPlan, Verdict, load_results, save_results
-from suite.running import Best, Observer, Runner, refit, refit_spec, untouched_spec
+from suite.running import Best, Observer, Runner, refit_spec, untouched_spec
 from suite.spec import StudySpec
 from suite.storage import StudyFolder
+from suite.working import Crowd, refit, warn_of_another_machine, work
 from suite.workspace import hub_root
 
 
@@ -43,11 +44,8 @@ class Pipeline:
 
     def tune(self) -> Iterator[RunRecord]:
         """Every tuning trial that has not ended yet; scale by scale, as scales share nothing."""
-        from suite.tuning import tune
-
-        for scale in self.plan.scales:
-            for method in self.plan.methods:
-                yield from tune(self.runner, scale, method)
+        crowd = Crowd.of(self.plan, self.runner)
+        yield from work(crowd.claims, crowd.tuning)
 
     def bests(self) -> list[Best]:
         """The best configuration of every chosen (scale, method).
@@ -55,13 +53,23 @@ class Pipeline:
         Raises:
             ValueError: tuning has not ended for one of them.
         """
-        from suite.tuning import best
-
-        return [best(self.runner, scale, method) for scale in self.plan.scales for method in self.plan.methods]
+        return Crowd.of(self.plan, self.runner).bests()
 
     def refit(self) -> Iterator[RunRecord]:
         """Every look at an untouched checkpoint and every refit; ended ones are read, not run."""
-        yield from refit(self.runner, self.bests(), self.plan.scales)
+        crowd = Crowd.of(self.plan, self.runner)
+        yield from refit(self.runner, crowd.claims, crowd.bests(), self.plan.scales)
+
+    def work(self) -> Iterator[RunRecord]:
+        """Whatever other workers leave to this one, tuning and refits, until nothing is left; its own records."""
+        crowd = Crowd.of(self.plan, self.runner)
+        warn_of_another_machine(crowd.claims)
+        yield from work(crowd.claims, crowd.anything)
+
+    def left(self) -> int:
+        """Runs that may be begun and have ended nowhere; none when the study has been tuned and refitted."""
+        crowd = Crowd.of(self.plan, self.runner)
+        return sum(1 for _ in crowd.anything())
 
     def records(self) -> list[RunRecord]:
         """Every record that belongs to the study file as it is now; runs of an older one are left alone."""

@@ -1,8 +1,8 @@
-"""Runs a study's trials one after another, each exactly once; whoever wants to watch is an observer."""
+"""What a study runs, trial by trial; whoever wants to watch is an observer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,6 +65,15 @@ class Runner:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """A run that one worker does."""
+
+    name: str
+    """The same for every worker of the study."""
+    run: Callable[[], RunRecord]
+
+
+@dataclass(frozen=True, slots=True)
 class Best:
     """The best configuration tuning found for one (scale, method)."""
 
@@ -123,14 +132,14 @@ def _spec(
     )
 
 
-def refit(runner: Runner, bests: Sequence[Best], scales: Sequence[Scale]) -> Iterator[RunRecord]:
-    """Measure every untouched checkpoint, then train every best configuration on every seed.
+def refit_specs(study: StudySpec, bests: Sequence[Best], scales: Sequence[Scale]) -> Iterator[TrialSpec]:
+    """Every look at an untouched checkpoint, and every best configuration on every seed.
 
     Scale by scale, as scales share nothing; within a scale seed by seed, so that what is there at any time is paired.
     """
     for scale in scales:
-        yield runner.run(untouched_spec(runner.study, scale))
-        for seed in runner.study.refit.seeds:
+        yield untouched_spec(study, scale)
+        for seed in study.refit.seeds:
             for best in bests:
                 if best.scale.name == scale.name:
-                    yield runner.run(refit_spec(runner.study, best, seed))
+                    yield refit_spec(study, best, seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from suite.canonical import digest, to_json
+from suite.canonical import ADDED, digest, to_json
 from suite.comparison_spec import ComparisonSpec, PublishedClaim
 from suite.evaluation_spec import EvaluationSpec
 from suite.law import STRICT, law
@@ -32,6 +32,8 @@ class TuneSpec:
     metric: Metric = "accuracy"
     startup_trials: int = 5
     """Trials drawn at random before the sampler models the objective."""
+    generation: int = field(default=1, metadata=ADDED)
+    """Trials after those that are proposed from the same results: so many workers can share one (scale, method)."""
     pruner: Literal["median", "none"] = "median"
     storage: str | None = None
     """An Optuna storage URL; none is sqlite beside the study's records."""
@@ -39,6 +41,7 @@ class TuneSpec:
     def __post_init__(self) -> None:
         law(self.trials >= 1, f"trials is at least 1, got {self.trials}")
         law(self.startup_trials >= 1, f"startup_trials is at least 1, got {self.startup_trials}")
+        law(self.generation >= 1, f"generation is at least 1, got {self.generation}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

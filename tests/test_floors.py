@@ -41,6 +41,8 @@ FLOORS = [
         "pipeline",
         "replay",
         "archive",
+        "working",
+        "executors",
     },
     {"console", "cli", "__main__"},
 ]

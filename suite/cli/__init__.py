@@ -16,6 +16,7 @@ from suite.cli.comparing import add_compare, add_plan, add_verify, compare, plan
 from suite.cli.modelling import add_model, model
 from suite.cli.replaying import add_env, add_replay, env, replay
 from suite.cli.stages import check, export, refit, run, tune, ui
+from suite.cli.working import add_executor, add_worker, worker
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "MISUSED", "main"]
 
@@ -102,6 +103,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "plan": (plan, "how many seeds an effect needs, from the variance between finished runs"),
     "export": (export, "write tables (CSV, Parquet, Markdown, LaTeX), figures and summary"),
     "run": (run, "all four: tune, refit, compare, export"),
+    "worker": (worker, "join a study: do the tuning trials and refits that no other worker does, until none is left"),
     "replay": (replay, "run a recorded trial again and compare: identical, or where it first differs and why"),
     "env": (env, "print the packages of a run as a constraints file"),
     "model": (model, "log the best refit of every (scale, method) as a model that mlflow.pyfunc loads"),
@@ -115,6 +117,8 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "compare": add_compare,
     "verify": add_verify,
     "plan": add_plan,
+    "run": add_executor,
+    "worker": add_worker,
     "model": add_model,
 }
 """Options of single verbs."""

@@ -64,13 +64,13 @@ def check(arguments: argparse.Namespace) -> int:
 def tune(arguments: argparse.Namespace) -> int:
     """Tune every (scale, method)."""
     with pipeline_of(arguments, tuning=True) as pipeline:
-        return _finish(arguments, list(pipeline.tune()))
+        return finish(arguments, list(pipeline.tune()))
 
 
 def refit(arguments: argparse.Namespace) -> int:
     """Retrain the best configurations on fresh seeds."""
     with pipeline_of(arguments, refits=True) as pipeline:
-        return _finish(arguments, list(pipeline.refit()))
+        return finish(arguments, list(pipeline.refit()))
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -84,13 +84,22 @@ def run(arguments: argparse.Namespace) -> int:
     from suite.pipeline import NothingToCompare
 
     with pipeline_of(arguments, tuning=True, refits=True) as pipeline:
-        records = [*pipeline.tune(), *pipeline.refit()]
+        records = _all_runs(arguments, pipeline)
         try:
             pipeline.compare()
         except NothingToCompare as nothing:
             print(f"suite: {nothing}", file=sys.stderr)
         code = _exported(arguments, pipeline)
         return code or (FAILED if any(r.state == "failed" and r.spec.phase == "refit" for r in records) else DONE)
+
+
+def _all_runs(arguments: argparse.Namespace, pipeline: Pipeline) -> list[RunRecord]:
+    """Tune and refit, here or by workers."""
+    if arguments.executor is None:
+        return [*pipeline.tune(), *pipeline.refit()]
+    from suite.cli.working import run_by_workers
+
+    return run_by_workers(arguments, pipeline)
 
 
 def ui(arguments: argparse.Namespace) -> int:
@@ -175,7 +184,8 @@ def _results(arguments: argparse.Namespace, study: StudySpec) -> Path:
     return to or Path("results") / study.name
 
 
-def _finish(arguments: argparse.Namespace, records: list[RunRecord]) -> int:
+def finish(arguments: argparse.Namespace, records: list[RunRecord]) -> int:
+    """Say how runs ended; returns the exit code."""
     failed = [r for r in records if r.state == "failed"]
     if arguments.json:
         emit(records)

@@ -19,7 +19,7 @@ from suite.ownership import is_dead, this_process
 from suite.records import RunRecord, load_record
 from suite.results import Comparison
 from suite.spec import StudySpec
-from suite.tracking.address import mask
+from suite.tracking.address import mask, sqlite_path
 from suite.tracking.artifacts import dataset_inputs, upload_run_files
 from suite.tracking.describe import (
     NOTE_TAG,
@@ -67,7 +67,12 @@ def connect(uri: str) -> MlflowClient:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow.tracking import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+    path = sqlite_path(uri)
+    if path is None:
+        return MlflowClient(tracking_uri=uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):  # two processes that made the tables at once would leave neither's
+        return MlflowClient(tracking_uri=uri)
 
 
 class Mirror:

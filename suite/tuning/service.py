@@ -1,0 +1,83 @@
+"""The storage that a study's processes share: sqlite beside the records, a database server, or Optuna's gRPC proxy."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from typing import Any
+from urllib.parse import urlsplit
+
+import optuna
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage
+
+from suite.storage import StudyFolder
+from suite.tracking.upload import locked
+
+
+def storage_url(configured: str | None) -> str | None:
+    """Where trials are kept: `SUITE_STORAGE`, else the study's own setting, else none: a file beside the records."""
+    return os.environ.get("SUITE_STORAGE") or configured
+
+
+def has_storage(configured: str | None, folder: StudyFolder) -> bool:
+    """Whether there can be trials at all; a file that is not there is not made by asking."""
+    return storage_url(configured) is not None or folder.optuna.is_file()
+
+
+def open_storage(configured: str | None, folder: StudyFolder) -> BaseStorage:
+    """The storage of a study's trials; tables are made on first use."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = storage_url(configured)
+    if url is not None:
+        return _connect(url)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with locked(folder.root):
+        return _database(f"sqlite:///{folder.optuna}")
+
+
+def _database(url: str) -> BaseStorage:
+    if url.startswith("sqlite"):
+        settings: dict[str, Any] = {"connect_args": {"timeout": 60}}
+    else:
+        settings = {"pool_pre_ping": True}  # a connection that idled through a long run may have been cut meanwhile
+    try:
+        return get_storage(RDBStorage(url, engine_kwargs=settings))
+    except Exception:  # of several workers that make the tables at once all but one fail, by many names
+        time.sleep(1)
+        return get_storage(RDBStorage(url, engine_kwargs=settings))
+
+
+def _connect(url: str) -> BaseStorage:
+    parts = urlsplit(url)
+    if parts.scheme != "grpc":
+        return _database(url)
+    if parts.hostname is None or parts.port is None:
+        raise ValueError(f"a storage proxy is grpc://HOST:PORT, got {url!r}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        proxy = GrpcStorageProxy(host=parts.hostname, port=parts.port)
+    proxy.wait_server_ready(timeout=30)
+    return proxy
+
+
+def check_storage(configured: str | None) -> None:
+    """Open a named storage once.
+
+    Raises:
+        ValueError: it cannot be reached or is no Optuna storage; one line without the password.
+    """
+    url = storage_url(configured)
+    if url is None:
+        return
+    try:
+        _connect(url)
+    except Exception as error:  # every driver has its own errors; all mean the same here
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        name = "SUITE_STORAGE" if os.environ.get("SUITE_STORAGE") else "tune.storage"
+        raise ValueError(f"{name} cannot be opened ({_masked(url)}): {_masked(reason)}") from None
+
+
+def _masked(text: str) -> str:
+    head, at, tail = text.rpartition("@")
+    return f"{head.rpartition('//')[0]}//***@{tail}" if at and "//" in head else text
