@@ -16,7 +16,7 @@ ui: $(STAMP)
 	$(BIN)/suite ui studies/quickstart.toml
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

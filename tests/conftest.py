@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# One thread a process, before anything imports torch: tests run side by side, one process for each core, and most of
+# their encoders are so small that a second thread only waits for the first. What tests start inherits it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 
