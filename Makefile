@@ -1,12 +1,13 @@
 # make study   set up, run the quickstart study on the embedded default, print its tables
 # make test    set up, run every test and linter offline
+# make audit   hold the pinned set against known holes and withdrawn versions; asks the package index
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 
-.PHONY: study test lint ui bench clean
+.PHONY: study test lint audit ui bench clean
 
 study: $(STAMP)
 	$(BIN)/suite run studies/quickstart.toml
@@ -23,13 +24,19 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# pip-audit has an environment of its own: its dependencies are none of ours.
+audit: $(STAMP)
+	test -x $(VENV)/audit/bin/python || $(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --disable-pip-version-check --quiet 'pip-audit>=2.9'
+	PATH="$(abspath $(VENV)/audit/bin):$$PATH" $(BIN)/python .ci/audit.py
+
 bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 # torch goes first and pinned: a range that admits a newer one would pull gigabytes of CUDA libraries.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(TORCH)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt $(TORCH)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
