@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from team_server import free_port
 from tracking_studies import METHODS, make_comparison, make_record, make_spec, make_study, save_run
+from worker_studies import Formula, write_study
 
 from suite.tracking import Tracker
 from suite.tracking.links import study_links
 from suite.tracking.server import Server, start_server
 from suite.tracking.views import RUNS_VIEW, charts_link, run_link
+from suite.tuning import Search, open_storage
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if CHROMIUM is None:
@@ -133,6 +141,17 @@ def await_text(page: playwright.Page, pattern: str) -> None:
     )
 
 
+def await_answer(address: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until a page is served."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline and server.poll() is None:
+        with suppress(OSError):
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{address} does not answer")
+
+
 def test_table_of_refits_shows_the_columns_that_matter(tracked: Study, browser: Browser) -> None:
     page = browser.open(tracked.links["table of refits"], awaiting="text=4-layer · standard · seed 1", name="table")
     assert page.locator("text=18 matching runs").count() == 1
@@ -198,3 +217,25 @@ def test_report_link_shows_the_exported_page(tracked: Study, browser: Browser) -
     frame = page.frame_locator("iframe").first
     frame.locator("text=Synthetic report").wait_for(timeout=PATIENCE)
     browser.shoot("report")
+
+
+def test_searches_are_shown_by_optunas_dashboard(tmp_path: Path, browser: Browser) -> None:
+    study = Formula.of(write_study(tmp_path, tmp_path / "no checkpoint is needed"))
+    storage = open_storage(None, study.folder)
+    search = Search(study, study.study.scale[0], study.study.method[1], storage)  # type: ignore[arg-type]
+    for number in range(4):
+        search.run(number)
+    port = free_port()
+    command = [Path(sys.executable).with_name("optuna-dashboard"), f"sqlite:///{study.folder.optuna}"]
+    server = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}/dashboard"
+    try:
+        await_answer(address, server)
+        page = browser.open(address, awaiting="text=shared/1-layer/adversarial", name="searches")
+        page.click("text=shared/1-layer/adversarial")
+        page.wait_for_selector(".js-plotly-plot", timeout=PATIENCE)
+        await_text(page, "History")
+        browser.shoot("history")
+    finally:
+        server.kill()
+        server.wait()

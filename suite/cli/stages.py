@@ -114,16 +114,28 @@ def ui(arguments: argparse.Namespace) -> int:
 
     study = load_study(arguments.study) if arguments.study else None
     uri = tracking_uri(study.tracking if study else None, home())
+    searches = [f"  searches: {_dashboard(study)}"] if study else []
     if is_http(uri):
-        print(describe_links(uri, study, study_links(uri, study) if study else {}))
+        print("\n".join([describe_links(uri, study, study_links(uri, study) if study else {}), *searches]))
         return DONE
     print("starting the tracking server (10 to 30 s)", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that the server is stopped too
     with start_server(uri, home(), arguments.port) as server:
-        print(describe_links(server.url, study, study_links(server.url, study) if study else {}), flush=True)
+        links = study_links(server.url, study) if study else {}
+        print("\n".join([describe_links(server.url, study, links), *searches]), flush=True)
         print("Ctrl-C stops it", file=sys.stderr)
         server.wait()
     return DONE
+
+
+def _dashboard(study: StudySpec) -> str:
+    """The command that shows the study's Optuna trials in a browser; a password is left for the reader to fill in."""
+    from suite.storage import StudyFolder
+    from suite.tracking.address import mask
+    from suite.tuning import storage_url
+
+    url = storage_url(study.tune.storage) or f"sqlite:///{StudyFolder.of(study).optuna}"
+    return f"optuna-dashboard {mask(url)}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,9 @@ def ray(order: Order, placement: Placement) -> Tasks:
         import ray as engine
     except ImportError:
         raise ValueError(INSTALL) from None
-    engine.init(address=placement.address, include_dashboard=False, log_to_driver=False, logging_level="warning")
-    options = {"num_cpus": placement.cpus or 1, "num_gpus": placement.gpus or 0, "max_retries": RETRIES}
-    task = engine.remote(**options)(serve)
+    engine.init(address=placement.address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    cpus, gpus = placement.cpus or 1, placement.gpus or 0
+    task = engine.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(serve)
     return Tasks([task.remote(order) for _ in range(placement.workers)])
 
 
