@@ -11,19 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from suite.naming import unknown
-from suite.tasks.cldr import cldr_parallel_text
-from suite.tasks.examples import Examples, ParallelText
+from suite.tasks.cldr import cldr_pairs
+from suite.tasks.defects import note_on
+from suite.tasks.entries import source_task
+from suite.tasks.examples import Examples
 from suite.tasks.reading import Table, read_hub
 from suite.tasks.source import HubSource
-from suite.tasks.text_files import first_of, read_text, split_lines
+from suite.tasks.text_files import file_table, first_of, miscounted, read_text, split_lines
 from suite.tasks.types import Task
 from suite.tasks.xtreme import xtreme_folder
 
-CLDR_CODES = {"tl": "fil"}
-"""What the CLDR calls a language, where it is another name."""
 TELLING = 10
 """Rows from which alphabetical order is no chance: of ten rows one order in 3,628,800."""
 OWN, ENGLISH = "source_sentence", "target_sentence"
@@ -60,29 +59,16 @@ def bitext_task(
         benchmarks: Benchmarks that it is a task of.
         variant_of: The task whose data it uses otherwise.
     """
-    rows = source.rows
-    return Task(
-        name=rows.name,
+    return source_task(
+        source.rows,
         kind="retrieval",
-        labels=rows.labels,
-        languages=tuple(rows.configurations),
         metric=metric,
-        licence=rows.licence,
-        source=rows.stated,
-        parallel=False,
-        splits=tuple(rows.splits),
+        load=partial(load_bitext, source),
+        parallel_text=cldr_pairs,
         benchmarks=benchmarks,
         variant_of=variant_of,
         trained_on=trained_on,
-        xtreme_folder=rows.xtreme.folder if rows.xtreme else "",
-        load=partial(load_bitext, source),
-        parallel_text=cldr_pairs,
     )
-
-
-def cldr_pairs(ours: str, theirs: str, hub_root: Path | None = None) -> ParallelText:
-    """Words and phrases of the CLDR, which has other codes for some languages."""
-    return cldr_parallel_text(CLDR_CODES.get(ours, ours), CLDR_CODES.get(theirs, theirs))
 
 
 def load_bitext(source: BitextSource, language: str, split: str, hub_root: Path | None) -> Examples:
@@ -95,10 +81,8 @@ def load_bitext(source: BitextSource, language: str, split: str, hub_root: Path 
             whose rows do not belong together.
     """
     rows = source.rows
-    for kind, name, known in (("language", language, rows.configurations), ("split", split, rows.splits)):
-        if name not in known:
-            raise ValueError(f"task {rows.name!r}: {unknown(kind, name, known)}")
-    own = rows.splits[split].split
+    rows.check_language(language)
+    own = rows.part(split).split
     folder = xtreme_folder(rows)
     table = _from_xtreme(source, folder, language, own) if folder else read_hub(rows, language, own, hub_root)
     table, dropped = _usable(table, rows)
@@ -111,7 +95,7 @@ def _from_xtreme(source: BitextSource, folder: Path, language: str, split: str) 
     """Two files of lines: sentences of the language, and English ones."""
     rows = source.rows
     assert rows.xtreme is not None
-    columns: dict[str, list[str]] = {}
+    columns: dict[str, list[Any]] = {}
     oddities: tuple[str, ...] = ()
     code = rows.configurations[language].rpartition(".")[2]
     made = rows.xtreme.files[split].format(language=language)
@@ -123,13 +107,8 @@ def _from_xtreme(source: BitextSource, folder: Path, language: str, split: str) 
     lengths = {column: len(lines) for column, lines in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{folder / made}: line i of one file translates line i of the other, but there are {lengths}")
-    published = rows.xtreme.published.get(language)
-    count = next(iter(lengths.values()))
-    oddities += (f"{count} rows, published are {published}",) if published not in (None, count) else ()
-    stated = f"xtreme/{folder.name} (rows in their published order)"
-    return Table(
-        where=str(folder / made), name=f"{folder.name}/{made}", source=stated, columns=columns, oddities=oddities
-    )
+    oddities += miscounted(lengths[OWN], rows.xtreme.published.get(language))
+    return file_table(folder / made, folder.name, columns, oddities, kept="rows in their published order")
 
 
 def _usable(table: Table, rows: HubSource) -> tuple[Table, int]:
@@ -163,7 +142,6 @@ def _examples(
     named: list[list[str]] = [[] for _ in place]
     for name, label in zip(ids, labels, strict=True):
         named[label].append(name)
-    said = (*((f"{dropped} rows without a sentence dropped",) if dropped else ()), *table.oddities)
     return Examples(
         language=language,
         subset="clean",
@@ -176,5 +154,5 @@ def _examples(
         groups=ids,
         source=table.source,
         licence=rows.licence,
-        note=f"{table.name}: {' and '.join(said)}" if said else "",
+        note=note_on(table, [(dropped, f"{dropped} rows without a sentence dropped")]),
     )

@@ -7,14 +7,14 @@ the pairs alone, so they are looked for among each other here: another measure, 
 from __future__ import annotations
 
 from suite.tasks.bitext import ENGLISH, OWN, BitextSource, bitext_task
-from suite.tasks.source import HubSource, Part
+from suite.tasks.source import UNPINNED, HubSource, Part
 
 BUCC_PAIRS = bitext_task(
     BitextSource(
         rows=HubSource(
             name="bucc-pairs",
             repository="google/xtreme",
-            revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+            revision=UNPINNED,
             configurations={language: f"bucc18.{language}" for language in ("de", "fr", "ru", "zh")},
             labels=(),
             licence="other (for research; distributed by the BUCC shared task)",

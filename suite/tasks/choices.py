@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from suite.naming import unknown
+from suite.tasks.entries import pivot_of, source_task
 from suite.tasks.examples import Examples, ParallelText
+from suite.tasks.parallel import join_by_id
 from suite.tasks.reading import Table, read_hub
-from suite.tasks.rows import Rows, check_translations, group_ids, usable_rows
+from suite.tasks.rows import Rows, check_translations, group_ids, row_id, usable_rows
 from suite.tasks.source import HubSource
 from suite.tasks.text_files import first_of, read_json_lines
 from suite.tasks.types import LoadParallel, Task
@@ -70,23 +71,15 @@ def choice_task(
         trained_on: The task that trains and selects, where this one has no training set.
         benchmarks: Benchmarks that it is a task of.
     """
-    rows = source.rows
-    pivot = next(iter(rows.configurations)) if parallel else None
-    return Task(
-        name=rows.name,
+    return source_task(
+        source.rows,
         kind="multiple choice",
-        labels=rows.labels,
-        languages=tuple(rows.configurations),
         metric="accuracy",
-        licence=rows.licence,
-        source=rows.stated,
+        load=partial(load_choices, source, pivot_of(source.rows, parallel)),
+        parallel_text=parallel_text,
         parallel=parallel,
-        splits=tuple(rows.splits),
         benchmarks=benchmarks,
         trained_on=trained_on,
-        xtreme_folder=rows.xtreme.folder if rows.xtreme else "",
-        load=partial(load_choices, source, pivot),
-        parallel_text=parallel_text,
     )
 
 
@@ -104,16 +97,14 @@ def load_choices(source: ChoiceSource, pivot: str | None, language: str, split: 
         ValueError: one line with counts: an unknown language or split, an absent file, missing columns, empty texts,
             unknown questions, labels outside the set or hidden, items that are not the translations they should be.
     """
-    if split not in source.rows.splits:
-        raise ValueError(f"task {source.rows.name!r}: {unknown('split', split, source.rows.splits)}")
-    part = source.rows.splits[split]
+    part = source.rows.part(split)
     items = _items(source, language, part.split, hub_root)
     if pivot not in (None, language):
         first = _items(source, str(pivot), part.split, hub_root)
         check_translations(items.rows, first.rows, source.rows)
         items = dataclasses.replace(items, note=_joined(items.note, _asked_otherwise(items, first)))
     examples = _examples(source, language, part.split, items)
-    return examples if part.whole else examples.rows([i for i, g in enumerate(examples.groups) if part.holds(g)])
+    return part.of(examples, examples.groups)
 
 
 def load_premises(source: ChoiceSource, language: str, split: str, hub_root: Path | None) -> dict[str, str]:
@@ -121,7 +112,7 @@ def load_premises(source: ChoiceSource, language: str, split: str, hub_root: Pat
     rows = source.rows
     table = _table(source, language, split, hub_root)
     ids, premises = (table.columns[str(name)] for name in (rows.id, rows.text))
-    return {f"{split}-{name}": str(text) for name, text in zip(ids, premises, strict=True) if str(text or "").strip()}
+    return {row_id(split, name): str(text) for name, text in zip(ids, premises, strict=True) if str(text or "").strip()}
 
 
 def join_premises(name: str, licence: str, ours: Mapping[str, str], theirs: Mapping[str, str]) -> ParallelText:
@@ -130,23 +121,10 @@ def join_premises(name: str, licence: str, ours: Mapping[str, str], theirs: Mapp
     Raises:
         ValueError: no id in common.
     """
-    pairs: dict[str, tuple[str, str]] = {}
-    seen: tuple[set[str], set[str]] = set(), set()
-    for item, text in ours.items():
-        other = theirs.get(item)
-        if other is not None and text not in seen[0] and other not in seen[1]:
-            pairs[item] = text, other
-            seen[0].add(text)
-            seen[1].add(other)
-    if not pairs:
+    joined = join_by_id(ours, theirs, name=name, licence=licence)
+    if not joined.ids:
         raise ValueError(f"{name}: the premises of the two languages share no id; get both files from one revision")
-    return ParallelText(
-        ids=tuple(pairs),
-        source_texts=tuple(s for s, _ in pairs.values()),
-        target_texts=tuple(t for _, t in pairs.values()),
-        name=name,
-        licence=licence,
-    )
+    return joined
 
 
 def _items(source: ChoiceSource, language: str, split: str, hub_root: Path | None) -> Items:
@@ -165,8 +143,7 @@ def _items(source: ChoiceSource, language: str, split: str, hub_root: Path | Non
 
 def _table(source: ChoiceSource, language: str, split: str, hub_root: Path | None) -> Table:
     rows = source.rows
-    if language not in rows.configurations:
-        raise ValueError(f"task {rows.name!r}: {unknown('language', language, rows.configurations)}")
+    rows.check_language(language)
     folder = xtreme_folder(rows)
     if folder is not None:
         assert rows.xtreme is not None
@@ -233,7 +210,7 @@ def _examples(source: ChoiceSource, language: str, split: str, items: Items) -> 
     import numpy as np
 
     # A repository counts from 0 in every split; rows that were numbered bear their split's name already.
-    named = {name: f"{split}-{name}" if source.rows.id else name for name in items.rows.ids}
+    named = {name: row_id(split, name) if source.rows.id else name for name in items.rows.ids}
     group_of = group_ids(items.rows)
     return Examples(
         language=language,

@@ -17,6 +17,8 @@ from suite.tasks.examples import ParallelText
 CLDR_LICENCE = "Unicode-3.0"
 COUNT = 5
 """The number that units are counted by: a plural in every language here, never a dual or a special form."""
+CLDR_CODES = {"tl": "fil"}
+"""What the CLDR calls a language, where it is another name."""
 NAMED = {"territory": "territories", "language": "languages", "script": "scripts", "currency": "currency_names"}
 """Kinds of entry that map codes to names, with Babel's table for each."""
 
@@ -33,13 +35,12 @@ def cldr_parallel_text(source: str, target: str, hub_root: Path | None = None) -
     pairs = _pairs(source, target)
     if not pairs:
         raise ValueError(f"the CLDR has no entry that {source!r} and {target!r} both translate; check the codes")
-    return ParallelText(
-        ids=tuple(pairs),
-        source_texts=tuple(s for s, _ in pairs.values()),
-        target_texts=tuple(t for _, t in pairs.values()),
-        name="cldr",
-        licence=CLDR_LICENCE,
-    )
+    return ParallelText.of_pairs(pairs, name="cldr", licence=CLDR_LICENCE)
+
+
+def cldr_pairs(ours: str, theirs: str, hub_root: Path | None = None) -> ParallelText:
+    """The same for languages by the codes of tasks, of which the CLDR has some under another name."""
+    return cldr_parallel_text(CLDR_CODES.get(ours, ours), CLDR_CODES.get(theirs, theirs))
 
 
 def cldr_lexicon(source: str, target: str, kinds: tuple[str, ...]) -> dict[str, str]:

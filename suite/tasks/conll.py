@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from suite.tasks.reading import Table
 from suite.tasks.source import HubSource
-from suite.tasks.text_files import first_of, read_text, split_lines
+from suite.tasks.text_files import end_of, file_table, first_of, read_text, split_lines
 
 
 def read_conll(source: HubSource, folder: Path, language: str, split: str) -> Table:
@@ -31,21 +32,14 @@ def read_conll(source: HubSource, folder: Path, language: str, split: str) -> Ta
     path = first_of(folder, (source.xtreme.files[split].format(language=language),), source.name)
     text, oddities = read_text(path)
     rows = [line.split("\t") if line.strip() else [] for line in split_lines(text)]
-    ended = text.endswith("\n")
+    ended, unended = end_of(text)
     _check_widths(rows, path, ended)
-    oddities += () if ended else ("no line end after the last row",)
     sentences = _sentences(rows)
-    name = f"{folder.name}/{path.name}"
-    return Table(
-        where=str(path),
-        name=name,
-        source=f"xtreme/{folder.name} (as its download_data.sh writes it)",
-        columns={
-            source.text: [[word for word, _ in sentence] for sentence in sentences],
-            source.label: [[tag.strip() for _, tag in sentence] for sentence in sentences],
-        },
-        oddities=oddities,
-    )
+    columns: dict[str, list[Any]] = {
+        source.text: [[word for word, _ in sentence] for sentence in sentences],
+        source.label: [[tag.strip() for _, tag in sentence] for sentence in sentences],
+    }
+    return file_table(path, folder.name, columns, oddities + unended)
 
 
 def _sentences(rows: Sequence[list[str]]) -> list[list[list[str]]]:

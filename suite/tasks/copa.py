@@ -13,7 +13,7 @@ from pathlib import Path
 from suite.tasks.choices import ChoiceSource, choice_task, join_premises, load_premises
 from suite.tasks.cldr import cldr_parallel_text
 from suite.tasks.examples import Examples, ParallelText
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, HubSource, Part, XtremeFiles, held_out
 
 ENGLISH = "en"
 ASKED = {"cause": "What was the cause?", "effect": "What was the effect?"}
@@ -26,18 +26,14 @@ COPA_SOURCE = ChoiceSource(
     rows=HubSource(
         name="copa",
         repository="aps/super_glue",
-        revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+        revision=UNPINNED,
         configurations={ENGLISH: "copa"},
         labels=CHOICES,
         licence="BSD-2-Clause",
         text="premise",
         pair="question",
         id="idx",
-        splits={
-            "train": Part(split="train", high=0.8),
-            "validation": Part(split="train", low=0.8),
-            "test": Part(split="validation"),
-        },
+        splits=held_out(0.8),
         xtreme=XtremeFiles(
             folder="xcopa", labels=("0", "1"), published={"train": 400, "validation": 100, "test": 500}, files=FILES
         ),
@@ -55,7 +51,7 @@ XCOPA_SOURCE = ChoiceSource(
     rows=HubSource(
         name="xcopa",
         repository="cambridgeltl/xcopa",
-        revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+        revision=UNPINNED,
         configurations={code: code for code in ("et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh")},
         labels=CHOICES,
         licence="CC-BY-4.0",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from suite.tasks.examples import Examples
+from suite.tasks.examples import Examples, derived_id
 
 FEWEST = 10
 """Items below which a subset says nothing; it is then undefined."""
@@ -40,4 +40,5 @@ def choose(clean: Examples, subset: str, rows: Sequence[int]) -> Examples | None
     if len(rows) < FEWEST:
         return None
     kept = clean.rows(rows)
-    return dataclasses.replace(kept, subset=subset, ids=tuple(f"{i}~{subset}" for i in kept.ids), base_ids=kept.ids)
+    ids = tuple(derived_id(base, subset) for base in kept.ids)
+    return dataclasses.replace(kept, subset=subset, ids=ids, base_ids=kept.ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -23,6 +23,11 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 def hash_order(seed: int, key: str) -> str:
     """A sort key that shuffles by content alone, so that it depends neither on order nor on process."""
     return hashlib.sha256(f"{seed}\0{key}".encode()).hexdigest()
+
+
+def derived_id(base: str, how: str) -> str:
+    """The id of what was made of an item: `a1b2~char-noise`."""
+    return f"{base}~{how}"
 
 
 def root_id(item_id: str) -> str:
@@ -228,6 +233,17 @@ class ParallelText:
             "target_texts": self.target_texts,
         }
         _check_columns(f"parallel text of {self.name}", columns, [self.source_texts, self.target_texts])
+
+    @classmethod
+    def of_pairs(cls, pairs: Mapping[str, tuple[str, str]], *, name: str, licence: str) -> ParallelText:
+        """Id to a text and its translation, in that order."""
+        return cls(
+            ids=tuple(pairs),
+            source_texts=tuple(source for source, _ in pairs.values()),
+            target_texts=tuple(target for _, target in pairs.values()),
+            name=name,
+            licence=licence,
+        )
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.naming import unknown
-from suite.tasks.examples import Answer, Examples
+from suite.tasks.examples import Answer, Examples, derived_id
 from suite.tasks.pair_files import read_pairs
-from suite.tasks.question_rows import QuestionSource, usable_questions
-from suite.tasks.source import HubSource
+from suite.tasks.question_rows import QuestionSource, SquadRepository, usable_questions
 from suite.tasks.squad_json import read_squad
 from suite.tasks.subsets import SUBSETS
 from suite.tasks.types import Subset, Task, TaskKind
@@ -168,7 +167,7 @@ def _ids(spec: ExternalSpec, rows: Published, language: str) -> tuple[str, ...]:
     if rows.bases is None:
         return tuple(f"{spec.name}/{language}/{name}" for name in rows.names)
     named = zip(rows.bases, rows.names, strict=True)
-    return tuple(f"{base}~{spec.name}{name.removeprefix(base)}" for base, name in named)
+    return tuple(derived_id(base, f"{spec.name}{name.removeprefix(base)}") for base, name in named)
 
 
 def _groups(rows: Published, ids: Sequence[str], whole: Examples) -> tuple[str, ...]:
@@ -183,17 +182,13 @@ def _groups(rows: Published, ids: Sequence[str], whole: Examples) -> tuple[str, 
 
 def _questions(spec: ExternalSpec, path: Path, task: Task, language: str) -> Published:
     """The questions of a file in SQuAD's layout; one without an answer that stands in its context is refused."""
-    rows = HubSource(
+    rows = SquadRepository(
         name=task.name,
         repository=spec.name,
         revision=None,
         configurations={},
         labels=task.labels,
         licence=spec.licence,
-        text="question",
-        pair="context",
-        label="answers",
-        id="id",
     )
     found = usable_questions(read_squad(rows, path.parent, [path.name], None), QuestionSource(rows=rows), "test")
     return Published(

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from suite.tasks.deriving import FEWEST
-from suite.tasks.examples import Examples, hash_order
+from suite.tasks.examples import Examples, derived_id, hash_order
 from suite.tasks.types import Subset, Task
 
 PAIR_TASKS = ("xnli", "xnli-dev", "paws-x", "paws-x-dev")
@@ -68,7 +68,7 @@ def _joined(
     return dataclasses.replace(
         clean,
         subset=subset,
-        ids=tuple(f"{clean.ids[row]}~{subset}-{language}" for row, language in chosen),
+        ids=tuple(derived_id(clean.ids[row], f"{subset}-{language}") for row, language in chosen),
         texts=tuple(clean.texts[row] for row in rows),
         pairs=tuple(known[language][clean.ids[row]] for row, language in chosen),
         labels=clean.labels[rows],

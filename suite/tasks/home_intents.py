@@ -16,7 +16,7 @@ from typing import Any
 from suite.naming import unknown
 from suite.tasks.cache import Columns, cached_table, source_digest
 from suite.tasks.cldr import cldr_parallel_text
-from suite.tasks.examples import SPLITS, Examples
+from suite.tasks.examples import SPLITS, Examples, derived_id
 from suite.tasks.grammar import LICENCE, PACKAGE, VERSION
 from suite.tasks.polarity import polarity_pairs
 from suite.tasks.sampling import blocks, sample
@@ -168,7 +168,7 @@ def _build_evaluation(language: str) -> Iterator[tuple[str, Item]]:
         name = f"pair-{pair[0].key}"
         for sentence in pair:
             side = sentence.intent.removeprefix("Hass")
-            yield "polarity-pairs", Item(sentence=sentence, id=f"{name}~{side}", group=name)
+            yield "polarity-pairs", Item(sentence=sentence, id=derived_id(name, side), group=name)
 
 
 def _pairs(templates: SplitTemplates) -> list[tuple[Sentence, Sentence]]:

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from suite.naming import unknown
+from suite.tasks.entries import check_parallel_text, pivot_of, source_task
 from suite.tasks.examples import Examples, ParallelText
+from suite.tasks.parallel import join_splits
 from suite.tasks.reading import read_hub
 from suite.tasks.rows import Rows, check_translations, group_ids, usable_rows
 from suite.tasks.source import HubSource
-from suite.tasks.types import LoadParallel, Task
+from suite.tasks.types import Load, LoadParallel, Task
 from suite.tasks.xtreme import read_xtreme, xtreme_folder
 
 
@@ -39,23 +40,17 @@ def hub_task(
         benchmarks: Benchmarks that it is a task of.
         variant_of: The task whose data it cuts otherwise.
     """
-    if parallel_text is None and not parallel:
-        raise ValueError(f"task {source.name!r} is not parallel, so it names where its parallel_text comes from")
-    pivot = next(iter(source.configurations)) if parallel else None
-    return Task(
-        name=source.name,
-        labels=source.labels,
-        languages=tuple(source.configurations),
+    check_parallel_text(source, parallel, parallel_text)
+    load = partial(load_hub, source, pivot_of(source, parallel))
+    return source_task(
+        source,
+        kind="classification",
         metric=metric,
-        licence=source.licence,
-        source=source.stated,
+        load=load,
+        parallel_text=parallel_text or partial(join_parallel, source, load),
         parallel=parallel,
-        splits=tuple(source.splits),
         benchmarks=benchmarks,
         variant_of=variant_of,
-        xtreme_folder=source.xtreme.folder if source.xtreme else "",
-        load=partial(load_hub, source, pivot),
-        parallel_text=parallel_text or partial(join_parallel, source, pivot),
     )
 
 
@@ -74,9 +69,7 @@ def load_hub(source: HubSource, pivot: str | None, language: str, split: str, hu
             missing columns, defects the source is not known for, labels outside the set, repeated ids, items that are
             not the translations they are said to be.
     """
-    if split not in source.splits:
-        raise ValueError(f"task {source.name!r}: {unknown('split', split, source.splits)}")
-    part = source.splits[split]
+    part = source.part(split)
     rows = _rows(source, language, part.split, hub_root)
     first = rows
     # Training sets are machine translated, if at all, and large: they are not held against another language's.
@@ -85,41 +78,23 @@ def load_hub(source: HubSource, pivot: str | None, language: str, split: str, hu
         check_translations(rows, first, source)
     group_of = group_ids(first)
     groups = tuple(group_of.get(name, name) for name in rows.ids)
-    examples = _examples(source, language, rows, groups)
-    return examples if part.whole else examples.rows([i for i, group in enumerate(groups) if part.holds(group)])
+    return part.of(_examples(source, language, rows, groups), groups)
 
 
-def join_parallel(source: HubSource, pivot: str | None, ours: str, theirs: str, hub_root: Path | None) -> ParallelText:
+def join_parallel(source: HubSource, load: Load, ours: str, theirs: str, hub_root: Path | None) -> ParallelText:
     """Validation and test items of two languages joined by id; training items, which a model has seen, never.
 
-    Of sentence pairs the first texts are taken. A text that stands in several items (a premise) counts once, as
-    retrieval could not tell its copies apart.
+    Of sentence pairs the first texts are taken.
     """
-    pairs: dict[str, tuple[str, str]] = {}
-    seen: tuple[set[str], set[str]] = set(), set()
-    for split in ("validation", "test"):
-        left, right = (load_hub(source, pivot, language, split, hub_root) for language in (ours, theirs))
-        translated = dict(zip(right.ids, right.texts, strict=True))
-        for name, text in zip(left.ids, left.texts, strict=True):
-            other = translated.get(name)
-            if other is not None and text not in seen[0] and other not in seen[1]:
-                pairs[f"{split}/{name}"] = text, other
-                seen[0].add(text)
-                seen[1].add(other)
-    if not pairs:
+    splits = ("validation", "test")
+    joined = join_splits(load, splits, ours, theirs, hub_root, name=source.name, licence=source.licence)
+    if not joined.ids:
         raise ValueError(f"{source.repository}: {ours!r} and {theirs!r} share no id in column {source.id!r}")
-    return ParallelText(
-        ids=tuple(pairs),
-        source_texts=tuple(s for s, _ in pairs.values()),
-        target_texts=tuple(t for _, t in pairs.values()),
-        name=source.name,
-        licence=source.licence,
-    )
+    return joined
 
 
 def _rows(source: HubSource, language: str, split: str, hub_root: Path | None) -> Rows:
-    if language not in source.configurations:
-        raise ValueError(f"task {source.name!r}: {unknown('language', language, source.configurations)}")
+    source.check_language(language)
     folder = xtreme_folder(source)
     table = read_xtreme(source, folder, language, split) if folder else read_hub(source, language, split, hub_root)
     return usable_rows(table, source, split)

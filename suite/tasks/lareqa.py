@@ -13,15 +13,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from suite.naming import unknown
+from suite.tasks.defects import named_note
 from suite.tasks.examples import Examples, ParallelText
-from suite.tasks.text_files import first_of, read_json
+from suite.tasks.parallel import join_by_id
+from suite.tasks.source import check_known
+from suite.tasks.text_files import first_of, miscounted, read_json
 from suite.tasks.types import Task
 from suite.tasks.xtreme import xtreme_root
 
 NAME = "lareqa"
 REPOSITORY = "google-research-datasets/lareqa"
 """On GitHub; a hub mirror may hold a copy under this name."""
+SOURCE = f"{REPOSITORY} (GitHub, revision unpinned)"
 FOLDER = "xquad-r"
 LANGUAGES = ("en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh")
 SPLIT = "test"
@@ -57,11 +60,10 @@ def load(language: str, split: str, hub_root: Path | None) -> Examples:
         ValueError: one line: an unknown language or split, no files, a file that is not XQuAD-R's, or questions that
             the languages do not share.
     """
-    for kind, name, known in (("language", language, LANGUAGES), ("split", split, (SPLIT,))):
-        if name not in known:
-            raise ValueError(f"task {NAME!r}: {unknown(kind, name, known)}")
+    check_known(NAME, "language", language, LANGUAGES)
+    check_known(NAME, "split", split, (SPLIT,))
     folder = _folder(hub_root)
-    read = {code: _read(first_of(folder, [f"{code}.json"], NAME), code) for code in LANGUAGES}
+    read = {code: _read(folder, code) for code in LANGUAGES}
     pool = [sentence for code in LANGUAGES for sentence in read[code].sentences]
     return _examples(language, read, pool)
 
@@ -69,22 +71,8 @@ def load(language: str, split: str, hub_root: Path | None) -> Examples:
 def join_questions(ours: str, theirs: str, hub_root: Path | None) -> ParallelText:
     """Questions of two languages joined by id; one that is asked twice counts once."""
     folder = _folder(hub_root)
-    left, right = (_read(first_of(folder, [f"{code}.json"], NAME), code).questions for code in (ours, theirs))
-    pairs: dict[str, tuple[str, str]] = {}
-    seen: tuple[set[str], set[str]] = set(), set()
-    for name, text in left.items():
-        other = right.get(name)
-        if other is not None and text not in seen[0] and other not in seen[1]:
-            pairs[name] = text, other
-            seen[0].add(text)
-            seen[1].add(other)
-    return ParallelText(
-        ids=tuple(pairs),
-        source_texts=tuple(s for s, _ in pairs.values()),
-        target_texts=tuple(t for _, t in pairs.values()),
-        name=NAME,
-        licence=LICENCE,
-    )
+    left, right = (_read(folder, code).questions for code in (ours, theirs))
+    return join_by_id(left, right, name=NAME, licence=LICENCE)
 
 
 def _folder(hub_root: Path | None) -> Path:
@@ -100,7 +88,8 @@ def _folder(hub_root: Path | None) -> Path:
     return found
 
 
-def _read(path: Path, language: str) -> Reading:
+def _read(folder: Path, language: str) -> Reading:
+    path = first_of(folder, [f"{language}.json"], NAME)
     return _parsed(path, language, path.stat().st_mtime_ns)
 
 
@@ -121,11 +110,10 @@ def _parsed(path: Path, language: str, changed: int) -> Reading:
             sentences += own
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: {LAYOUT}, this has not ({type(error).__name__}: {error}); get it anew") from None
-    count, published = len(sentences), SENTENCES[language]
     said = [*oddities]
     said += [f"{unanswered} questions dropped whose answer begins in no sentence"] if unanswered else []
-    said += [f"{count} sentences, published are {published}"] if count != published else []
-    note = f"{FOLDER}/{path.name}: {' and '.join(said)}" if said else ""
+    said += miscounted(len(sentences), SENTENCES[language], "sentences")
+    note = named_note(f"{FOLDER}/{path.name}", said)
     return Reading(questions=questions, sentences=tuple(sentences), note=note)
 
 
@@ -168,7 +156,7 @@ def _examples(language: str, read: dict[str, Reading], pool: list[Sentence]) -> 
         label_names=tuple(" ".join(s.questions) or s.place for s in pool),
         base_ids=ids,
         groups=tuple(pool[first[name]].place.rpartition("/")[0] for name in ids),
-        source=f"{REPOSITORY} (GitHub, revision unpinned)",
+        source=SOURCE,
         licence=LICENCE,
         note="; ".join(notes),
     )
@@ -181,7 +169,7 @@ LAREQA = Task(
     languages=LANGUAGES,
     metric="map_at_20",
     licence=LICENCE,
-    source=f"{REPOSITORY} (GitHub, revision unpinned)",
+    source=SOURCE,
     parallel=True,
     splits=(SPLIT,),
     benchmarks=("XTREME-R",),

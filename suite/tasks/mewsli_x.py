@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from suite.tasks.bitext import cldr_pairs
+from suite.tasks.cldr import cldr_pairs
 from suite.tasks.examples import Examples
 from suite.tasks.types import Task
 

@@ -8,23 +8,19 @@ loading script.
 from __future__ import annotations
 
 from suite.tasks.answers import MLQA as BY_MLQA
-from suite.tasks.question_rows import QuestionSource
+from suite.tasks.question_rows import QuestionSource, SquadRepository
 from suite.tasks.questions import question_task
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, Part, XtremeFiles
 
 MLQA = question_task(
     QuestionSource(
-        rows=HubSource(
+        rows=SquadRepository(
             name="mlqa",
             repository="google/xtreme",
-            revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+            revision=UNPINNED,
             configurations={code: f"MLQA.{code}.{code}" for code in ("en", "ar", "de", "es", "hi", "vi", "zh")},
             labels=(BY_MLQA,),
             licence="CC-BY-SA-3.0",
-            text="question",
-            pair="context",
-            label="answers",
-            id="id",
             splits={split: Part(split=split) for split in ("validation", "test")},
             xtreme=XtremeFiles(
                 folder="mlqa",

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.tasks.rows import CSV_QUOTED
-from suite.tasks.text_files import read_text, split_lines
+from suite.tasks.characters import undo_csv_quotes
+from suite.tasks.text_files import end_of, read_text, split_lines
 
 TEXTS = (("premise", "hypothesis"), ("sentence1", "sentence2"))
 """First and second text, as headers call them."""
@@ -51,15 +51,14 @@ def read_pairs(path: Path, form: str, labels: Sequence[str], language: str) -> P
         ValueError: one line with file, row and counts: not UTF-8, cut, other columns, empty texts, unknown labels.
     """
     text, oddities = read_text(path)
-    lines, ended = split_lines(text), text.endswith("\n")
+    lines, (ended, unended) = split_lines(text), end_of(text)
     whole = {i: line.split("\t") for i, line in enumerate(lines, start=1)}
     header, body = _header(whole, path)
     _check_widths(body, header, path, ended)
     first, second, label = _places(header, path)
     rows = _of_language(body, header, language, path)
     columns = [[row[place] for row in rows.values()] for place in (first, second)]
-    oddities += () if ended else ("no line end after the last row",)
-    oddities += tuple(_unquote(columns, form))
+    oddities += (*unended, *_unquote(columns, form))
     _refuse_empty(rows, columns, path)
     return PairRows(
         numbers=tuple(rows),
@@ -131,11 +130,7 @@ def _unquote(columns: Sequence[list[str]], form: str) -> Iterator[str]:
         bare = sum(map(len, columns)) - len(wrapped)
         yield f"single quotes taken off {len(wrapped)} texts" + (f", {bare} had none" if bare else "")
         return
-    quoted = [(column, i) for column in columns for i, text in enumerate(column) if '"' in text]
-    if quoted and all(CSV_QUOTED.fullmatch(column[i]) for column, i in quoted):
-        for column, i in quoted:
-            column[i] = column[i][1:-1].replace('""', '"')
-        yield f"CSV quotes of {len(quoted)} texts undone"
+    yield from undo_csv_quotes(columns)
 
 
 def _is_wrapped(text: str) -> bool:

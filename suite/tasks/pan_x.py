@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, HubSource, Part, XtremeFiles
 from suite.tasks.tagging import tagged_task
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
@@ -17,7 +17,7 @@ SUBSETS = ("char-noise", "unseen-entities")
 SOURCE = HubSource(
     name="pan-x",
     repository="google/xtreme",
-    revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+    revision=UNPINNED,
     configurations={
         code: f"PAN-X.{code}"
         for code in (

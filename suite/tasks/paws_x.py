@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 
 from suite.tasks.hub import hub_task
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, HubSource, Part, XtremeFiles
 
 SOURCE = HubSource(
     name="paws-x",
     repository="google-research-datasets/paws-x",
-    revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+    revision=UNPINNED,
     configurations={code: code for code in ("en", "de", "es", "fr", "ja", "ko", "zh")},
     labels=("different", "paraphrase"),
     licence="other (free for any purpose, with acknowledgement of Google LLC as the data source)",

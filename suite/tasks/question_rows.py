@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from suite.tasks.characters import BYTE_ORDER_MARK, mended
+from suite.tasks.defects import dropped, note_on, usable
 from suite.tasks.examples import Answer
 from suite.tasks.reading import Table
-from suite.tasks.rows import BYTE_ORDER_MARK
 from suite.tasks.source import HubSource
 
 Defect = Literal["empty text", "no answer", "answer not in its context"]
@@ -19,10 +19,17 @@ Defect = Literal["empty text", "no answer", "answer not in its context"]
 Claim = tuple[str, int]
 """An answer and the character of the context where it is said to begin."""
 
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character, which JSON can hold and no text can."""
-REPLACEMENT = "\ufffd"
 ID_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SquadRepository(HubSource):
+    """A repository, or a file, whose columns are those of SQuAD."""
+
+    text: str = "question"
+    pair: str | None = "context"
+    label: str = "answers"
+    id: str | None = "id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,7 @@ class Questions:
 
 
 @dataclass(slots=True)
-class _Mended:
+class _PutRight:
     """What had to be put right, counted."""
 
     surrogates: int = 0
@@ -82,20 +89,18 @@ def usable_questions(table: Table, source: QuestionSource, split: str) -> Questi
     Raises:
         ValueError: one line with counts: no answers at all, defects that may not be dropped, no question left.
     """
-    rows, mended = source.rows, _Mended()
-    texts, contexts = ([_whole(text, mended) for text in table.columns[str(c)]] for c in (rows.text, rows.pair))
+    rows, put_right = source.rows, _PutRight()
+    texts, contexts = ([_whole(text, put_right) for text in table.columns[str(c)]] for c in (rows.text, rows.pair))
     claims = [_claims(cell) for cell in table.columns[rows.label]]
     if not any(text.strip() for claimed in claims for text, _ in claimed):
         raise ValueError(
             f"{table.where}: none of {len(claims)} questions has an answer, as XTREME's preprocessing leaves its test "
             "files; put the published file in its place, or unset SUITE_XTREME and SUITE_HUB to read the hub's"
         )
-    right = [_standing(claimed, context, mended) for claimed, context in zip(claims, contexts, strict=True)]
+    right = [_standing(claimed, context, put_right) for claimed, context in zip(claims, contexts, strict=True)]
     found = [_defect(*row) for row in zip(texts, contexts, claims, right, strict=True)]
-    _refuse(found, source, table.where)
-    keep = [i for i, defect in enumerate(found) if not defect]
+    keep = usable(found, source.droppable, table.where, unit="question")
     names = _named(texts, contexts) if split in source.unnamed else table.columns[str(rows.id)]
-    said = " and ".join((*_notes(found, [texts[i] + contexts[i] for i in keep], mended), *table.oddities))
     return Questions(
         where=table.where,
         source=table.source,
@@ -103,16 +108,16 @@ def usable_questions(table: Table, source: QuestionSource, split: str) -> Questi
         texts=tuple(texts[i] for i in keep),
         contexts=tuple(contexts[i] for i in keep),
         answers=tuple(right[i] for i in keep),
-        note=f"{table.name}: {said}" if said else "",
+        note=note_on(table, _counts(found, [texts[i] + contexts[i] for i in keep], put_right)),
     )
 
 
-def _whole(text: Any, mended: _Mended) -> str:
+def _whole(text: Any, put_right: _PutRight) -> str:
     """A text, empty where there is none; each half of a character replaced, so that no other moves."""
     if not isinstance(text, str):
         return ""
-    whole, halves = SURROGATE.subn(REPLACEMENT, text)
-    mended.surrogates += halves > 0
+    whole = mended(text)
+    put_right.surrogates += whole != text
     return whole
 
 
@@ -122,19 +127,19 @@ def _claims(cell: Any) -> list[Claim]:
         return []
     texts, starts = (cell.get(name) or () for name in ("text", "answer_start"))
     there = zip(texts, starts, strict=True)
-    return [(SURROGATE.sub(REPLACEMENT, text), -1 if start is None else int(start)) for text, start in there]
+    return [(mended(text), -1 if start is None else int(start)) for text, start in there]
 
 
-def _standing(claims: Sequence[Claim], context: str, mended: _Mended) -> tuple[Answer, ...]:
+def _standing(claims: Sequence[Claim], context: str, put_right: _PutRight) -> tuple[Answer, ...]:
     """The answers that stand in the context; one that stands elsewhere than it claims, only once, is moved there."""
     standing = []
     for text, start in claims:
         at = start if start >= 0 and context.startswith(text, start) else context.find(text)
         if not text.strip() or (at != start and context.count(text) != 1):
             continue
-        mended.moved += at != start
+        put_right.moved += at != start
         standing.append(Answer(text=text, start=at))
-    mended.lost += len(claims) - len(standing) if standing else 0
+    put_right.lost += len(claims) - len(standing) if standing else 0
     return tuple(standing)
 
 
@@ -146,32 +151,15 @@ def _defect(text: str, context: str, claims: Sequence[Claim], right: Sequence[An
     return None if right else "answer not in its context"
 
 
-def _refuse(found: Sequence[Defect | None], source: QuestionSource, where: str) -> None:
-    bad = {i: defect for i, defect in enumerate(found, start=1) if defect and defect not in source.droppable}
-    if bad:
-        raise ValueError(
-            f"{where}: no example can be made of {len(bad)} of {len(found)} questions ({_listed(bad.values())}), the "
-            f"first is number {next(iter(bad))}; repair the file"
-        )
-    if all(found):
-        raise ValueError(f"{where}: no question is left of {len(found)}; get the file anew")
-
-
-def _listed(defects: Any) -> str:
-    return ", ".join(f"{kind}: {n}" for kind, n in sorted(Counter(defects).items()))
-
-
-def _notes(found: Sequence[Defect | None], kept: Sequence[str], mended: _Mended) -> Iterator[str]:
-    dropped = [defect for defect in found if defect]
+def _counts(found: Sequence[Defect | None], kept: Sequence[str], put_right: _PutRight) -> tuple[tuple[int, str], ...]:
     marked = sum(BYTE_ORDER_MARK in text for text in kept)
-    counts = (
-        (len(dropped), f"{len(dropped)} of {len(found)} questions dropped ({_listed(dropped)})"),
-        (mended.moved, f"{mended.moved} answers moved to the one place where they stand"),
-        (mended.lost, f"{mended.lost} answers left out that do not stand in their context once"),
-        (mended.surrogates, f"halves of characters replaced in {mended.surrogates} texts"),
+    return (
+        dropped(found, unit="question"),
+        (put_right.moved, f"{put_right.moved} answers moved to the one place where they stand"),
+        (put_right.lost, f"{put_right.lost} answers left out that do not stand in their context once"),
+        (put_right.surrogates, f"halves of characters replaced in {put_right.surrogates} texts"),
         (marked, f"{marked} questions with a byte-order mark in a text"),
     )
-    return (line for count, line in counts if count)
 
 
 def _named(texts: Sequence[str], contexts: Sequence[str]) -> list[str]:

@@ -9,13 +9,14 @@ import dataclasses
 from functools import partial
 from pathlib import Path
 
-from suite.naming import unknown
+from suite.tasks.entries import check_parallel_text, pivot_of, source_task
 from suite.tasks.examples import Examples, ParallelText
+from suite.tasks.parallel import join_splits
 from suite.tasks.question_rows import Questions, QuestionSource, usable_questions
 from suite.tasks.reading import Table, read_hub
 from suite.tasks.source import HubSource
 from suite.tasks.squad_json import read_squad
-from suite.tasks.types import LoadParallel, Task
+from suite.tasks.types import Load, LoadParallel, Task
 from suite.tasks.xtreme import xtreme_folder
 
 
@@ -37,24 +38,17 @@ def question_task(
         benchmarks: Benchmarks that it is a task of.
     """
     rows = source.rows
-    if parallel_text is None and not parallel:
-        raise ValueError(f"task {rows.name!r} is not parallel, so it names where its parallel_text comes from")
-    pivot = next(iter(rows.configurations)) if parallel else None
-    return Task(
-        name=rows.name,
+    check_parallel_text(rows, parallel, parallel_text)
+    load = partial(load_questions, source, pivot_of(rows, parallel))
+    return source_task(
+        rows,
         kind="question answering",
-        labels=rows.labels,
-        languages=tuple(rows.configurations),
         metric="f1",
-        licence=rows.licence,
-        source=rows.stated,
+        load=load,
+        parallel_text=parallel_text or partial(join_questions, rows, load),
         parallel=parallel,
-        splits=tuple(rows.splits),
         benchmarks=benchmarks,
         trained_on=trained_on,
-        xtreme_folder=rows.xtreme.folder if rows.xtreme else "",
-        load=partial(load_questions, source, pivot),
-        parallel_text=parallel_text or partial(join_questions, source, pivot),
     )
 
 
@@ -74,48 +68,27 @@ def load_questions(
         ValueError: one line with counts: an unknown language or split, a file that is absent, damaged or without
             answers, questions of which no example can be made, repeated ids, no id in common with the pivot.
     """
-    if split not in source.rows.splits:
-        raise ValueError(f"task {source.rows.name!r}: {unknown('split', split, source.rows.splits)}")
-    part = source.rows.splits[split]
+    part = source.rows.part(split)
     rows = _questions(source, language, part.split, hub_root)
     first = rows if pivot in (None, language) else _questions(source, str(pivot), part.split, hub_root)
-    examples = _examples(source, language, rows, first)
-    return examples if part.whole else examples.rows([i for i, c in enumerate(rows.contexts) if part.holds(c)])
+    return part.of(_examples(source, language, rows, first), rows.contexts)
 
 
-def join_questions(
-    source: QuestionSource, pivot: str | None, ours: str, theirs: str, hub_root: Path | None
-) -> ParallelText:
+def join_questions(rows: HubSource, load: Load, ours: str, theirs: str, hub_root: Path | None) -> ParallelText:
     """Questions of two languages joined by id, none of which trains; one that is asked twice counts once.
 
     Contexts are left out: MLQA's are no translations of one another, and XQuAD's are longer than most texts here.
     """
-    pairs: dict[str, tuple[str, str]] = {}
-    seen: tuple[set[str], set[str]] = set(), set()
-    for split in (name for name in source.rows.splits if name != "train"):
-        left, right = (load_questions(source, pivot, language, split, hub_root) for language in (ours, theirs))
-        translated = dict(zip(right.ids, right.texts, strict=True))
-        for name, text in zip(left.ids, left.texts, strict=True):
-            other = translated.get(name)
-            if other is not None and text not in seen[0] and other not in seen[1]:
-                pairs[f"{split}/{name}"] = text, other
-                seen[0].add(text)
-                seen[1].add(other)
-    if not pairs:
-        raise ValueError(f"{source.rows.repository}: {ours!r} and {theirs!r} share no id; get both from one revision")
-    return ParallelText(
-        ids=tuple(pairs),
-        source_texts=tuple(s for s, _ in pairs.values()),
-        target_texts=tuple(t for _, t in pairs.values()),
-        name=source.rows.name,
-        licence=source.rows.licence,
-    )
+    splits = [split for split in rows.splits if split != "train"]
+    joined = join_splits(load, splits, ours, theirs, hub_root, name=rows.name, licence=rows.licence)
+    if not joined.ids:
+        raise ValueError(f"{rows.repository}: {ours!r} and {theirs!r} share no id; get both from one revision")
+    return joined
 
 
 def _questions(source: QuestionSource, language: str, split: str, hub_root: Path | None) -> Questions:
     rows = source.rows
-    if language not in rows.configurations:
-        raise ValueError(f"task {rows.name!r}: {unknown('language', language, rows.configurations)}")
+    rows.check_language(language)
     folder = xtreme_folder(rows)
     if folder is not None and rows.xtreme is not None:
         names = [rows.xtreme.files[split], source.renamed.get(split, rows.xtreme.files[split])]

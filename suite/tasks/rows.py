@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suite.tasks.characters import BYTE_ORDER_MARK, CSV_QUOTED
+from suite.tasks.defects import dropped, note_on, usable
 from suite.tasks.reading import Table
 from suite.tasks.source import Defect, HubSource
-
-CSV_QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"', re.DOTALL)
-"""A field as CSV writes it, with quotes doubled inside: it went through a writer, and through no reader."""
-BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +30,11 @@ class Rows:
     """What was dropped, and what is odd but kept as published, with counts; empty where there is nothing to say."""
 
 
+def row_id(split: str, number: object) -> str:
+    """The id of an item that its repository only counts, in every split from 0."""
+    return f"{split}-{number}"
+
+
 def usable_rows(table: Table, source: HubSource, split: str) -> Rows:
     """Rows of which examples can be made.
 
@@ -49,12 +50,9 @@ def usable_rows(table: Table, source: HubSource, split: str) -> Rows:
     where, columns = table.where, table.columns
     texts = [columns[name] for name in source.text_columns]
     found = [_defect(row, tag, source) for *row, tag in zip(*texts, columns[source.label], strict=True)]
-    _refuse(found, source, where)
+    keep = usable(found, source.droppable, where)
     body = [i for i, defect in enumerate(found) if defect != "header row"]
-    ids = {i: str(columns[source.id][i]) if source.id else f"{split}-{n}" for n, i in enumerate(body)}
-    keep = [i for i in body if not found[i]]
-    if not keep:
-        raise ValueError(f"{where}: no row is left of {len(found)}; get the file anew")
+    ids = {i: str(columns[source.id][i]) if source.id else row_id(split, n) for n, i in enumerate(body)}
     kept = [tuple(column[i] for i in keep) for column in texts]
     return Rows(
         where=where,
@@ -121,30 +119,15 @@ def _defect(texts: Sequence[Any], label: Any, source: HubSource) -> Defect | Non
     return "placeholder" if any(text in source.placeholders for text in stripped) else None
 
 
-def _refuse(found: Sequence[Defect | None], source: HubSource, where: str) -> None:
-    bad = {i: defect for i, defect in enumerate(found, start=1) if defect and defect not in source.droppable}
-    if bad:
-        raise ValueError(
-            f"{where}: no example can be made of {len(bad)} of {len(found)} rows ({_listed(Counter(bad.values()))}), "
-            f"the first is row {next(iter(bad))}; repair the file"
-        )
-
-
-def _listed(counts: Mapping[Defect, int]) -> str:
-    return ", ".join(f"{kind}: {n}" for kind, n in sorted(counts.items()))
-
-
 def _note(table: Table, found: Sequence[Defect | None], texts: Sequence[Sequence[str]]) -> str:
-    dropped = Counter(defect for defect in found if defect)
     quoted = sum(text.startswith('"') and CSV_QUOTED.fullmatch(text) is not None for column in texts for text in column)
     marked = sum(BYTE_ORDER_MARK in text for column in texts for text in column)
-    lines = (
-        (dropped.total(), f"{dropped.total()} of {len(found)} rows dropped ({_listed(dropped)})"),
+    counts = (
+        dropped(found),
         (quoted, f"{quoted} texts in CSV quotes"),
         (marked, f"{marked} texts with a byte-order mark"),
     )
-    said = " and ".join((*(line for count, line in lines if count), *table.oddities))
-    return f"{table.name}: {said}" if said else ""
+    return note_on(table, counts)
 
 
 def _numbers(column: Sequence[Any], rows: Sequence[int], names: tuple[str, ...], where: str) -> tuple[int, ...]:

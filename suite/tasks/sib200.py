@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from suite.tasks.hub import hub_task
-from suite.tasks.source import HubSource
+from suite.tasks.source import UNPINNED, HubSource
 
 SIB200 = hub_task(
     HubSource(
         name="sib200",
         repository="Davlan/sib200",
-        revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+        revision=UNPINNED,
         configurations={
             "en": "eng_Latn",
             "ar": "arb_Arab",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from suite.tasks.choices import ChoiceSource, choice_task
 from suite.tasks.cldr import cldr_parallel_text
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, HubSource, Part, XtremeFiles
 
 NAME = "socialIQa_v1.4"
 
@@ -16,7 +16,7 @@ SIQA = choice_task(
         rows=HubSource(
             name="siqa",
             repository="lighteval/siqa",
-            revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+            revision=UNPINNED,
             configurations={"en": "default"},
             labels=("1", "2", "3"),
             licence="other (none is stated; distributed by the authors for research)",

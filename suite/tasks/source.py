@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from suite.tasks.examples import SPLITS, hash_order
+from suite.naming import unknown
+from suite.tasks.examples import SPLITS, Examples, hash_order
 
 Defect = Literal["header row", "missing label", "empty text", "placeholder"]
 """Why no example can be made of a row: it repeats the column names, its label is none or -1 (the hub's mark for hidden
 labels), a text is missing or blank, or a text only says that there is none."""
+
+UNPINNED: None = None
+"""The revision of a repository of which no commit could be looked up; runs record the fingerprint."""
 
 CUT_SEED = 20240
 """Seeds the hash that cuts a repository's split into parts; never changed, as published numbers rest on it."""
@@ -40,6 +44,39 @@ class Part:
     def holds(self, key: str) -> bool:
         """Whether an item belongs to this part."""
         return self.whole or self.low <= int(hash_order(CUT_SEED, key)[:8], 16) / 16**8 < self.high
+
+    def of(self, examples: Examples, keys: Sequence[str]) -> Examples:
+        """The examples that belong to this part, by a key for each."""
+        return examples if self.whole else examples.rows([i for i, key in enumerate(keys) if self.holds(key)])
+
+
+def held_out(trained: float) -> dict[str, Part]:
+    """Splits of a benchmark that reports on the repository's validation set, which so selects nothing.
+
+    Args:
+        trained: Share of the training set that trains, 0 to 1; the rest of it selects.
+    """
+    return {
+        "train": Part(split="train", high=trained),
+        "validation": Part(split="train", low=trained),
+        "test": Part(split="validation"),
+    }
+
+
+def check_known(task: str, kind: str, name: str, known: Collection[str]) -> None:
+    """Hold what is asked of a task to what it has.
+
+    Args:
+        task: Its name.
+        kind: What is asked for, `language` or `split`.
+        name: Which one.
+        known: Those that it has.
+
+    Raises:
+        ValueError: one line: it has none of that name.
+    """
+    if name not in known:
+        raise ValueError(f"task {task!r}: {unknown(kind, name, known)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +114,7 @@ class HubSource:
     repository: str
     """`owner/name` on the hub."""
     revision: str | None
-    """Commit of the repository; none is unpinned, which the task's source then states."""
+    """Commit of the repository, or `UNPINNED`, which the task's source then states."""
     configurations: Mapping[str, str]
     """Language code to configuration; where items are translations, all are held against the first language's."""
     labels: tuple[str, ...]
@@ -116,6 +153,15 @@ class HubSource:
     def other_columns(self) -> tuple[str, ...]:
         """Columns of the label and of the id, if there is one."""
         return (self.label,) if self.id is None else (self.label, self.id)
+
+    def part(self, split: str) -> Part:
+        """What a split of the suite is; ValueError where the task has none of that name."""
+        check_known(self.name, "split", split, self.splits)
+        return self.splits[split]
+
+    def check_language(self, language: str) -> None:
+        """Refuse a language that the task has not, as a ValueError."""
+        check_known(self.name, "language", language, self.configurations)
 
     @property
     def stated(self) -> str:

@@ -9,31 +9,23 @@ from __future__ import annotations
 
 from suite.tasks.answers import SQUAD as BY_SQUAD
 from suite.tasks.cldr import cldr_parallel_text
-from suite.tasks.question_rows import QuestionSource
+from suite.tasks.question_rows import QuestionSource, SquadRepository
 from suite.tasks.questions import question_task
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, Part, XtremeFiles, held_out
 
 TRAINED = 29 / 30
 """Share of the training paragraphs that trains: some 84,700 of 87,599 questions."""
 
 SQUAD = question_task(
     QuestionSource(
-        rows=HubSource(
+        rows=SquadRepository(
             name="squad",
             repository="rajpurkar/squad",
-            revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+            revision=UNPINNED,
             configurations={"en": "plain_text"},
             labels=(BY_SQUAD,),
             licence="CC-BY-SA-4.0",
-            text="question",
-            pair="context",
-            label="answers",
-            id="id",
-            splits={
-                "train": Part(split="train", high=TRAINED),
-                "validation": Part(split="train", low=TRAINED),
-                "test": Part(split="validation"),
-            },
+            splits=held_out(TRAINED),
             xtreme=XtremeFiles(
                 folder="squad",
                 labels=(BY_SQUAD,),
@@ -47,20 +39,16 @@ SQUAD = question_task(
 
 XQUAD = question_task(
     QuestionSource(
-        rows=HubSource(
+        rows=SquadRepository(
             name="xquad",
             repository="google/xquad",
-            revision=None,  # as above
+            revision=UNPINNED,
             configurations={
                 code: f"xquad.{code}"
                 for code in ("en", "ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
             },
             labels=(BY_SQUAD,),
             licence="CC-BY-SA-4.0",
-            text="question",
-            pair="context",
-            label="answers",
-            id="id",
             splits={"test": Part(split="validation")},
             xtreme=XtremeFiles(
                 folder="xquad",

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from suite.tasks.reading import Table
-from suite.tasks.rows import BYTE_ORDER_MARK
 from suite.tasks.source import HubSource
-from suite.tasks.xtreme import UTF_16
+from suite.tasks.text_files import decode, file_table, first_of, miscounted
 
 LAYOUT = "SQuAD's layout is data > paragraphs > context and qas > id, question and answers > text and answer_start"
 
@@ -31,14 +30,7 @@ def read_squad(source: HubSource, folder: Path, names: Sequence[str], published:
     Raises:
         ValueError: one line with the file: there is none, it was cut, is not UTF-8 or not in SQuAD's layout.
     """
-    path = next((folder / name for name in names if (folder / name).is_file()), None)
-    if path is None:
-        near = (folder / names[0]).parent
-        there = ", ".join(sorted(p.name for p in near.glob("*.json"))[:12]) or "nothing"
-        raise ValueError(
-            f"there is no {folder / names[0]}, in its place {there}; run XTREME's download_data.sh again, or unset "
-            f"SUITE_XTREME to read {source.name} from the hub"
-        )
+    path = first_of(folder, names, source.name, like="*.json", script="download_data.sh")
     whole, oddities = _parsed(path)
     try:
         rows = list(_questions(whole, source))
@@ -46,30 +38,23 @@ def read_squad(source: HubSource, folder: Path, names: Sequence[str], published:
         raise ValueError(f"{path}: {LAYOUT}, this has not ({type(error).__name__}: {error}); get it anew") from None
     if not rows:
         raise ValueError(f"{path}: the file has no question; get it anew")
-    if published is not None and len(rows) != published:
-        oddities += (f"{len(rows)} questions, published are {published}",)
+    oddities += miscounted(len(rows), published, "questions")
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in rows[0]}
-    stated = f"xtreme/{source.name} (as its download_data.sh writes it)"
-    return Table(
-        where=str(path), name=f"{path.parent.name}/{path.name}", source=stated, columns=columns, oddities=oddities
-    )
+    return file_table(path, source.name, columns, oddities)
 
 
 def _parsed(path: Path) -> tuple[Any, tuple[str, ...]]:
     """What a file holds, and a word on the mark at its beginning where there is one."""
-    data = path.read_bytes()
-    if data.startswith(UTF_16):
-        raise ValueError(f"{path}: the file is UTF-8 in SQuAD's layout, this is UTF-16; convert it, or get it anew")
     try:
-        text = data.decode("utf-8")
-        whole = json.loads(text.removeprefix(BYTE_ORDER_MARK))
+        text, marked = decode(path, "the file is UTF-8 in SQuAD's layout")
+        whole = json.loads(text)
     except UnicodeDecodeError as error:
-        bad = f"byte 0x{data[error.start]:02x} at {error.start}, {error.reason}"
+        bad = f"byte 0x{error.object[error.start]:02x} at {error.start}, {error.reason}"
         raise ValueError(f"{path}: the file is not UTF-8 ({bad}); get it anew") from None
     except json.JSONDecodeError as error:
         cut = "is not JSON" if text.rstrip().endswith("}") else "was cut"
         raise ValueError(f"{path}: the file {cut} ({error.msg}, line {error.lineno}); get it anew") from None
-    return whole, ("a byte-order mark before the file",) if text.startswith(BYTE_ORDER_MARK) else ()
+    return whole, ("a byte-order mark before the file",) if marked else ()
 
 
 def _questions(whole: Mapping[str, Any], source: HubSource) -> Iterator[dict[str, Any]]:

@@ -5,19 +5,21 @@ Rows come from the hub, a local mirror or XTREME's download directory as `suite.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from suite.naming import unknown
-from suite.tasks.bitext import cldr_pairs
+from suite.tasks.characters import BYTE_ORDER_MARK
+from suite.tasks.cldr import cldr_pairs
 from suite.tasks.conll import read_conll
+from suite.tasks.defects import dropped, note_on, usable
+from suite.tasks.entries import source_task
 from suite.tasks.examples import Examples
 from suite.tasks.reading import Table, read_hub
-from suite.tasks.rows import BYTE_ORDER_MARK
-from suite.tasks.source import Defect, HubSource
+from suite.tasks.rows import row_id
+from suite.tasks.source import Defect, HubSource, check_known
 from suite.tasks.types import Task
 from suite.tasks.xtreme import xtreme_folder
 
@@ -39,23 +41,16 @@ def tagged_task(
         benchmarks: Benchmarks that it is a task of.
         variant_of: The task whose data it cuts otherwise.
     """
-    first = sources[0]
-    return Task(
-        name=first.name,
+    task = source_task(
+        sources[0],
         kind="token classification",
-        labels=first.labels,
-        languages=tuple(dict.fromkeys(code for source in sources for code in source.configurations)),
         metric=metric,
-        licence=first.licence,
-        source=first.stated,
-        parallel=False,
-        splits=tuple(first.splits),
-        benchmarks=benchmarks,
-        variant_of=variant_of,
-        xtreme_folder=first.xtreme.folder if first.xtreme else "",
         load=partial(load_tagged, sources),
         parallel_text=cldr_pairs,
+        benchmarks=benchmarks,
+        variant_of=variant_of,
     )
+    return dataclasses.replace(task, languages=tuple(dict.fromkeys(_languages(sources))))
 
 
 def load_tagged(sources: Sequence[HubSource], language: str, split: str, hub_root: Path | None) -> Examples:
@@ -72,18 +67,18 @@ def load_tagged(sources: Sequence[HubSource], language: str, split: str, hub_roo
             file, missing columns, words without tags, tags outside the set, sentences without a word.
     """
     first = sources[0]
-    source = next((source for source in sources if language in source.configurations), None)
-    if source is None:
-        known = [code for source in sources for code in source.configurations]
-        raise ValueError(f"task {first.name!r}: {unknown('language', language, known)}")
-    if split not in first.splits:
-        raise ValueError(f"task {first.name!r}: {unknown('split', split, first.splits)}")
-    part, folder = first.splits[split], xtreme_folder(first)
+    check_known(first.name, "language", language, _languages(sources))
+    source = next(source for source in sources if language in source.configurations)
+    part, folder = first.part(split), xtreme_folder(first)
     table = (
         read_conll(first, folder, language, part.split) if folder else read_hub(source, language, part.split, hub_root)
     )
     examples = _examples(source, language, table, part.split)
-    return examples if part.whole else examples.rows([i for i, g in enumerate(examples.groups) if part.holds(g)])
+    return part.of(examples, examples.groups)
+
+
+def _languages(sources: Sequence[HubSource]) -> list[str]:
+    return [code for source in sources for code in source.configurations]
 
 
 def _examples(source: HubSource, language: str, table: Table, split: str) -> Examples:
@@ -93,7 +88,7 @@ def _examples(source: HubSource, language: str, table: Table, split: str) -> Exa
     found = [_defect(w, t) for w, t in zip(words, tags, strict=True)]
     keep = _kept(found, source, table)
     sentences = [tuple(words[i]) for i in keep]
-    ids = tuple(f"{split}-{i}" for i in keep)
+    ids = tuple(row_id(split, i) for i in keep)
     first: dict[tuple[str, ...], str] = {}
     return Examples(
         language=language,
@@ -122,15 +117,7 @@ def _defect(words: Sequence[str | None] | None, tags: Sequence[Any] | None) -> D
 def _kept(found: Sequence[Defect | None], source: HubSource, table: Table) -> list[int]:
     """Rows of which examples can be made."""
     words, tags = table.columns[source.text], table.columns[source.label]
-    bad = {i: defect for i, defect in enumerate(found, start=1) if defect and defect not in source.droppable}
-    if bad:
-        raise ValueError(
-            f"{table.where}: no example can be made of {len(bad)} of {len(found)} rows ({_listed(bad.values())}), the "
-            f"first is row {next(iter(bad))}; repair the file"
-        )
-    keep = [i for i, defect in enumerate(found) if not defect]
-    if not keep:
-        raise ValueError(f"{table.where}: no row is left of {len(found)}; get the file anew")
+    keep = usable(found, source.droppable, table.where)
     uneven = [i for i in keep if len(words[i]) != len(tags[i])]
     if uneven:
         i = uneven[0]
@@ -141,22 +128,16 @@ def _kept(found: Sequence[Defect | None], source: HubSource, table: Table) -> li
     return keep
 
 
-def _listed(defects: Iterable[Defect]) -> str:
-    return ", ".join(f"{kind}: {n}" for kind, n in sorted(Counter(defects).items()))
-
-
 def _note(table: Table, found: Sequence[Defect | None], sentences: Sequence[Sequence[str]]) -> str:
     """What was dropped, and what is odd but kept as published, with counts."""
-    dropped = [defect for defect in found if defect]
     blank = sum(not word.strip() for sentence in sentences for word in sentence)
     marked = sum(BYTE_ORDER_MARK in word for sentence in sentences for word in sentence)
-    lines = (
-        (len(dropped), f"{len(dropped)} of {len(found)} rows dropped ({_listed(dropped)})"),
+    counts = (
+        dropped(found),
         (blank, f"{blank} words of nothing"),
         (marked, f"{marked} words with a byte-order mark"),
     )
-    said = " and ".join((*(line for count, line in lines if count), *table.oddities))
-    return f"{table.name}: {said}" if said else ""
+    return note_on(table, counts)
 
 
 def _numbers(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 from suite.tasks.bitext import ENGLISH, OWN, BitextSource, bitext_task
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, HubSource, Part, XtremeFiles
 
 CODES = {
     **{"af": "afr", "ar": "ara", "az": "aze", "bg": "bul", "bn": "ben", "de": "deu", "el": "ell", "es": "spa"},
@@ -28,7 +28,7 @@ _SOURCE = BitextSource(
     rows=HubSource(
         name="tatoeba",
         repository="google/xtreme",
-        revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+        revision=UNPINNED,
         # The hub has the 36 of XTREME; az, lt, pl, ro and uk, which XTREME-R adds, come from a mirror or from XTREME.
         configurations={language: f"tatoeba.{code}" for language, code in CODES.items()},
         labels=(),

@@ -1,43 +1,74 @@
-"""Text of files in XTREME's download directory that are no tables: as lines, as JSON, as JSON line by line."""
+"""Files of text, most of them in XTREME's download directory: as lines, as JSON, as JSON line by line."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from suite.tasks.characters import BYTE_ORDER_MARK, mended
 from suite.tasks.reading import Table
-from suite.tasks.rows import BYTE_ORDER_MARK
 from suite.tasks.source import HubSource
-from suite.tasks.xtreme import UTF_16
 
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character, which JSON can hold and no text can."""
-REPLACEMENT = "\ufffd"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+MARKED = "a byte-order mark before the first row"
 
 
-def first_of(folder: Path, names: Sequence[str], task: str) -> Path:
+def first_of(
+    folder: Path, names: Sequence[str], task: str, *, like: str = "*", script: str = "download scripts"
+) -> Path:
     """The first of some files that is there.
 
     Args:
         folder: Where they are looked for.
         names: What the script calls the file, then what users rename it to.
         task: What is read.
+        like: Pattern of the files that are named where there is none of these.
+        script: Of XTREME's, what fetches the file.
 
     Raises:
         ValueError: one line that names what is there in its place.
     """
     found = next((folder / name for name in names if (folder / name).is_file()), None)
     if found is None:
-        near = (folder / names[0]).parent
-        there = ", ".join(sorted(path.name for path in near.glob("*") if path.is_file())[:12]) or "nothing"
-        raise ValueError(
-            f"there is no {folder / names[0]}, in its place {there}; run XTREME's download scripts again, or unset "
-            f"SUITE_XTREME to read {task} from the hub"
-        )
+        wanted = folder / names[0]
+        there = sorted(path.name for path in wanted.parent.glob(like) if path.is_file())[:12]
+        raise ValueError(absent(wanted, there, f"run XTREME's {script} again", task))
     return found
+
+
+def absent(path: Path, there: Sequence[str], remedy: str, task: str) -> str:
+    """The error for a file that XTREME's directory lacks.
+
+    Args:
+        path: The file.
+        there: Names of files in its place.
+        remedy: How it comes there.
+        task: What is read.
+    """
+    return (
+        f"there is no {path}, in its place {', '.join(there) or 'nothing'}; {remedy}, or unset SUITE_XTREME to read "
+        f"{task} from the hub"
+    )
+
+
+def decode(path: Path, law: str) -> tuple[str, bool]:
+    """The text of a file without the mark at its beginning, and whether there was one.
+
+    Args:
+        path: The file.
+        law: What it should be, as errors say it.
+
+    Raises:
+        ValueError: one line: the file is UTF-16.
+        UnicodeDecodeError: it is not UTF-8; `object` is the whole file.
+    """
+    data = path.read_bytes()
+    if data.startswith(UTF_16):
+        raise ValueError(f"{path}: {law}, this is UTF-16; convert it, or get it anew")
+    text = data.decode("utf-8")
+    return text.removeprefix(BYTE_ORDER_MARK), text.startswith(BYTE_ORDER_MARK)
 
 
 def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -46,24 +77,51 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     Raises:
         ValueError: one line: the file is not UTF-8.
     """
-    data = path.read_bytes()
-    if data.startswith(UTF_16):
-        raise ValueError(f"{path}: the file is UTF-8, this is UTF-16; convert it, or get it anew")
     try:
-        text = data.decode("utf-8")
+        text, marked = decode(path, "the file is UTF-8")
     except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start) + 1
+        data, start = error.object, error.start
+        row = data.count(b"\n", 0, start) + 1
         raise ValueError(
-            f"{path}: the file is UTF-8, but row {row} has 0x{data[error.start]:02x} ({error.reason}); get it anew"
+            f"{path}: the file is UTF-8, but row {row} has 0x{data[start]:02x} ({error.reason}); get it anew"
         ) from None
-    if text.startswith(BYTE_ORDER_MARK):
-        return text.removeprefix(BYTE_ORDER_MARK), ("a byte-order mark before the first row",)
-    return text, ()
+    return text, (MARKED,) if marked else ()
 
 
 def split_lines(text: str) -> list[str]:
     """Lines without their ends, LF or CR LF; other characters that Unicode counts as line ends stay in their text."""
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def end_of(text: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether the last line of a text has an end, and a word on it where it has none."""
+    ended = text.endswith("\n")
+    return ended, () if ended else ("no line end after the last row",)
+
+
+def miscounted(count: int, published: int | None, unit: str = "rows") -> tuple[str, ...]:
+    """A word on a count that is not the published one, where that is known."""
+    return (f"{count} {unit}, published are {published}",) if published not in (None, count) else ()
+
+
+def file_table(
+    path: Path,
+    folder: str,
+    columns: dict[str, list[Any]],
+    oddities: tuple[str, ...],
+    kept: str = "as its download_data.sh writes it",
+) -> Table:
+    """A file of XTREME's directory as a table.
+
+    Args:
+        path: The file.
+        folder: In the directory, as reports name it.
+        columns: Column to values.
+        oddities: What was undone in reading it or is odd about it.
+        kept: How its rows are there.
+    """
+    name, source = f"{path.parent.name}/{path.name}", f"xtreme/{folder} ({kept})"
+    return Table(where=str(path), name=name, source=source, columns=columns, oddities=oddities)
 
 
 def read_json(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -100,11 +158,8 @@ def read_json_lines(source: HubSource, path: Path, keys: Mapping[str, str], publ
     columns = {column: [row.get(key) for row in rows] for column, key in keys.items()}
     halves = sum(_mend(column) for column in columns.values())
     oddities += (f"{halves} texts with half a character",) if halves else ()
-    if published not in (None, len(rows)):
-        oddities += (f"{len(rows)} rows, published are {published}",)
-    folder = path.parent.name
-    stated = f"xtreme/{folder} (as its download_data.sh writes it)"
-    return Table(where=str(path), name=f"{folder}/{path.name}", source=stated, columns=columns, oddities=oddities)
+    oddities += miscounted(len(rows), published)
+    return file_table(path, path.parent.name, columns, oddities)
 
 
 def _parsed(text: str, where: str) -> Any:
@@ -117,7 +172,7 @@ def _parsed(text: str, where: str) -> Any:
 
 def _mend(column: list[Any]) -> int:
     """Put the replacement character for halves of characters, in place; the number of texts that had some."""
-    broken = [i for i, text in enumerate(column) if isinstance(text, str) and SURROGATE.search(text)]
+    broken = [i for i, text in enumerate(column) if isinstance(text, str) and mended(text) != text]
     for i in broken:
-        column[i] = SURROGATE.sub(REPLACEMENT, column[i])
+        column[i] = mended(column[i])
     return len(broken)

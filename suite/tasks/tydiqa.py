@@ -11,9 +11,9 @@ import dataclasses
 
 from suite.tasks.answers import SQUAD
 from suite.tasks.cldr import cldr_parallel_text
-from suite.tasks.question_rows import QuestionSource
+from suite.tasks.question_rows import QuestionSource, SquadRepository
 from suite.tasks.questions import question_task
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, XtremeFiles, held_out
 
 NAMES = {
     "en": "english",
@@ -30,22 +30,14 @@ NAMES = {
 TRAINED = 0.9
 """Share of the training passages that trains."""
 
-SOURCE = HubSource(
+SOURCE = SquadRepository(
     name="tydiqa-goldp",
     repository="google/xtreme",
-    revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+    revision=UNPINNED,
     configurations=dict.fromkeys(NAMES, "tydiqa"),
     labels=(SQUAD,),
     licence="Apache-2.0",
-    text="question",
-    pair="context",
-    label="answers",
-    id="id",
-    splits={
-        "train": Part(split="train", high=TRAINED),
-        "validation": Part(split="train", low=TRAINED),
-        "test": Part(split="validation"),
-    },
+    splits=held_out(TRAINED),
     xtreme=XtremeFiles(
         folder="tydiqa",
         labels=(SQUAD,),

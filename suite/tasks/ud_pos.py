@@ -7,7 +7,7 @@ on seqeval's version (`suite.tasks.entities`). Reported by a user of XTREME: XLM
 
 from __future__ import annotations
 
-from suite.tasks.source import HubSource, XtremeFiles
+from suite.tasks.source import UNPINNED, HubSource, XtremeFiles
 from suite.tasks.tagging import tagged_task
 
 LABELS = (
@@ -20,7 +20,7 @@ UD_POS = tagged_task(
     HubSource(
         name="ud-pos",
         repository="izhx/xtreme-r-udpos",
-        revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+        revision=UNPINNED,
         configurations={
             code: code
             for code in (
@@ -44,7 +44,7 @@ UD_POS_2_5 = tagged_task(
     HubSource(
         name="ud-pos-2.5",
         repository="google/xtreme",
-        revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+        revision=UNPINNED,
         configurations={
             code: f"udpos.{name}"
             for code, name in {

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 
 from suite.tasks.hub import hub_task
-from suite.tasks.source import HubSource, Part, XtremeFiles
+from suite.tasks.source import UNPINNED, HubSource, Part, XtremeFiles
 
 SOURCE = HubSource(
     name="xnli",
     repository="facebook/xnli",
-    revision=None,  # not pinned: no commit could be looked up; runs record the fingerprint
+    revision=UNPINNED,
     configurations={
         code: code
         for code in ("en", "ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")

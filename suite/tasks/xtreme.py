@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from suite.tasks.characters import undo_csv_quotes
 from suite.tasks.reading import Table
-from suite.tasks.rows import BYTE_ORDER_MARK, CSV_QUOTED
 from suite.tasks.source import HubSource, XtremeFiles
+from suite.tasks.text_files import MARKED, absent, decode, end_of, file_table, miscounted, split_lines
 
 LAW = "SUITE_XTREME is the `download` directory that XTREME's download_data.sh makes"
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 FEWEST_OF_ONE_LABEL = 10
 """Rows from which one label in all of them is a placeholder and no chance: XTREME's processors put one where labels are
 hidden."""
@@ -77,54 +77,34 @@ def read_xtreme(source: HubSource, folder: Path, language: str, split: str) -> T
     path = folder / files.files[split].format(language=language)
     names = (*source.text_columns, source.label)
     text, oddities = _decoded(path, source.name)
-    lines, ended = _lines(text)
-    rows = [line.split("\t") for line in lines]
+    rows = [line.split("\t") for line in split_lines(text)]
+    ended, unended = end_of(text)
     _check_widths(rows, names, path, ended)
-    unwrapped = _unwrap(rows)
+    unquoted = undo_csv_quotes(rows)
     columns: dict[str, list[Any]] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     columns[source.label] = _labels(columns[source.label], files, path, ended)
     if source.id is not None:
         columns[source.id] = list(range(files.first_id, files.first_id + len(rows)))
-    oddities += () if ended else ("no line end after the last row",)
-    oddities += (f"CSV quotes of {unwrapped} texts undone",) if unwrapped else ()
-    oddities += tuple(_miscounted(len(rows), files.published.get(split)))
-    name = f"{folder.name}/{path.name}"
-    stated = f"xtreme/{folder.name} (as its download_data.sh writes it)"
-    return Table(where=str(path), name=name, source=stated, columns=columns, oddities=oddities)
+    oddities += (*unended, *unquoted, *miscounted(len(rows), files.published.get(split)))
+    return file_table(path, folder.name, columns, oddities)
 
 
 def _decoded(path: Path, task: str) -> tuple[str, tuple[str, ...]]:
     """The text of a file without the mark at its beginning, and a word on the mark where there is one."""
     if not path.is_file():
         there = sorted(other.name for other in path.parent.glob(f"{path.name.partition('-')[0]}-*.tsv"))
-        raise ValueError(
-            f"there is no {path}, in its place {', '.join(there) or 'nothing'}; run XTREME's download_data.sh again "
-            f"(its training sets are English), or unset SUITE_XTREME to read {task} from the hub"
-        )
-    data = path.read_bytes()
-    if data.startswith(UTF_16):
-        raise ValueError(f"{path}: XTREME's files are UTF-8, this is UTF-16; convert it, or get it anew")
+        remedy = "run XTREME's download_data.sh again (its training sets are English)"
+        raise ValueError(absent(path, there, remedy, task))
     try:
-        text = data.decode("utf-8")
+        text, marked = decode(path, "XTREME's files are UTF-8")
     except UnicodeDecodeError as error:
-        row, column = data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start)
+        data, start = error.object, error.start
+        row, column = data.count(b"\n", 0, start) + 1, start - data.rfind(b"\n", 0, start)
         raise ValueError(
-            f"{path}: XTREME's files are UTF-8, but byte {column} of row {row} is 0x{data[error.start]:02x} "
+            f"{path}: XTREME's files are UTF-8, but byte {column} of row {row} is 0x{data[start]:02x} "
             f"({error.reason}); get the file anew"
         ) from None
-    if text.startswith(BYTE_ORDER_MARK):
-        return text.removeprefix(BYTE_ORDER_MARK), ("a byte-order mark before the first row",)
-    return text, ()
-
-
-def _lines(text: str) -> tuple[list[str], bool]:
-    """Lines without their ends, LF or CR LF (which the script writes), and whether the last has one.
-
-    Other characters that Unicode counts as line ends, which texts may hold, end no line here.
-    """
-    ended = text.endswith("\n")
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return [line.removesuffix("\r") for line in lines], ended
+    return text, (MARKED,) if marked else ()
 
 
 def _check_widths(rows: Sequence[Sequence[str]], names: tuple[str, ...], path: Path, ended: bool) -> None:
@@ -145,16 +125,6 @@ def _check_widths(rows: Sequence[Sequence[str]], names: tuple[str, ...], path: P
         f"{path}: a row has the {len(names)} columns {', '.join(names)}, but {len(wrong)} of {len(rows)} rows have "
         f"not, the first is row {row} with {width}; repair the file, or run download_data.sh again"
     )
-
-
-def _unwrap(rows: list[list[str]]) -> int:
-    """Undo the quoting of `csv` in place where every text with a quote has it, and count the texts."""
-    quoted = [(row, i) for row in rows for i, text in enumerate(row) if '"' in text]
-    if not all(CSV_QUOTED.fullmatch(row[i]) for row, i in quoted):
-        return 0
-    for row, i in quoted:
-        row[i] = row[i][1:-1].replace('""', '"')
-    return len(quoted)
 
 
 def _labels(written: Sequence[str], files: XtremeFiles, path: Path, ended: bool) -> list[int | None]:
@@ -181,8 +151,3 @@ def _hidden(path: Path, law: str) -> str:
         f"{path}: {law}, as XTREME's preprocessing hides those of its test files; put the published labels into the "
         "third column, or unset SUITE_XTREME to read the split from the hub, which has them"
     )
-
-
-def _miscounted(rows: int, published: int | None) -> Iterator[str]:
-    if published is not None and rows != published:
-        yield f"{rows} rows, published are {published}"
