@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from suite.tasks.checklist.items import Plan, Said, Turn, cast, group, said
+from suite.tasks.checklist.items import Group, Plan, Said, Turn, plans, said, with_casts
 from suite.tasks.checklist.topics import ANIMALS, ANTONYMS, COPIES, DEEDS, EVENTS, STATES, THINGS, VEHICLES
 
 YES, MAYBE, NO = "entailment", "neutral", "contradiction"
@@ -18,21 +18,25 @@ DEGREES = ("", "_very", "_slightly", "_not")
 
 def inference_plans() -> Iterator[Plan]:
     """All plans, in order: 408 items of nine capabilities, a third of each label."""
-    yield from _comparison()
-    yield from _transitivity()
-    yield from _intensity()
-    yield from _negation()
-    yield from _conjunction()
-    yield from _order()
-    yield from _number()
-    yield from _roles()
-    yield from _category()
+    return plans(
+        {
+            "comparison": _comparison(),
+            "transitivity": _transitivity(),
+            "intensity": _intensity(),
+            "negation": _negation(),
+            "conjunction": _conjunction(),
+            "order": _order(),
+            "number": _number(),
+            "roles": _roles(),
+            "category": _category(),
+        }
+    )
 
 
-def _comparison() -> Iterator[Plan]:
+def _comparison() -> Iterator[Group]:
     """From "A is older than B": B is younger (yes), A is younger or B is older (no), A is taller (maybe)."""
-    for k, ((i, told, opposite), copy) in enumerate(product(_directions(), COPIES)):
-        who, other = cast(k), ANTONYMS[(i + 1) % len(ANTONYMS)][copy - 1]
+    for ((i, told, opposite), copy), who in with_casts(product(_directions(), COPIES)):
+        other = ANTONYMS[(i + 1) % len(ANTONYMS)][copy - 1]
         premise = [_compare(who.a, told, who.b)]
         denial = _compare(who.a, opposite, who.b) if copy == 1 else _compare(who.b, told, who.a)
         turns: list[Turn] = [
@@ -40,13 +44,12 @@ def _comparison() -> Iterator[Plan]:
             (premise, denial, NO),
             (premise, _compare(who.a, other, who.b), MAYBE),
         ]
-        yield from group("comparison", f"{told}-{copy}", who, turns)
+        yield f"{told}-{copy}", who, turns
 
 
-def _transitivity() -> Iterator[Plan]:
+def _transitivity() -> Iterator[Group]:
     """From "A is older than B. B is older than C": A is older than C; not so if it is C who is older than B."""
-    for k, (_, told, _) in enumerate(_directions()):
-        who = cast(k)
+    for (_, told, _), who in with_casts(_directions()):
         chain = [_compare(who.a, told, who.b), _compare(who.b, told, who.c)]
         fork = [_compare(who.a, told, who.b), _compare(who.c, told, who.b)]
         turns: list[Turn] = [
@@ -54,7 +57,7 @@ def _transitivity() -> Iterator[Plan]:
             (chain, _compare(who.c, told, who.a), NO),
             (fork, _compare(who.a, told, who.c), MAYBE),
         ]
-        yield from group("transitivity", told, who, turns)
+        yield told, who, turns
 
 
 def _directions() -> Iterator[tuple[int, str, str]]:
@@ -68,10 +71,9 @@ def _compare(a: str, x: str, b: str) -> Said:
     return said("compare", a=a, x=x, b=b)
 
 
-def _intensity() -> Iterator[Plan]:
+def _intensity() -> Iterator[Group]:
     """Very tired and a little tired are tired; not tired is not very tired; tired may be very tired."""
-    for k, (state, copy) in enumerate(product(STATES, COPIES)):
-        who = cast(k)
+    for (state, copy), who in with_casts(product(STATES, COPIES)):
         plain, very, slightly, no = (said(f"state{degree}", a=who.a, x=state) for degree in DEGREES)
         turns: list[Turn] = [
             ([very], plain, YES),
@@ -81,13 +83,12 @@ def _intensity() -> Iterator[Plan]:
             ([no], very, NO),
             ([said("state_very", a=who.b, x=state)], plain, MAYBE),
         ]
-        yield from group("intensity", f"{state}-{copy}", who, turns)
+        yield f"{state}-{copy}", who, turns
 
 
-def _negation() -> Iterator[Plan]:
+def _negation() -> Iterator[Group]:
     """From "A is tired. B is not tired": what holds of A, of B, and of C, of whom nothing is said."""
-    for k, (state, copy) in enumerate(product(STATES, COPIES)):
-        who = cast(k)
+    for (state, copy), who in with_casts(product(STATES, COPIES)):
         is_so = {name: said("state", a=name, x=state) for name in (who.a, who.b, who.c)}
         is_not = {name: said("state_not", a=name, x=state) for name in (who.a, who.b, who.c)}
         premise = [is_so[who.a], is_not[who.b]]
@@ -100,26 +101,25 @@ def _negation() -> Iterator[Plan]:
             (premise, is_not[who.a], NO),
             (premise, is_not[who.c], MAYBE),
         ]
-        yield from group("negation", f"{state}-{copy}", who, turns)
+        yield f"{state}-{copy}", who, turns
 
 
-def _conjunction() -> Iterator[Plan]:
+def _conjunction() -> Iterator[Group]:
     """A horse and a car; a horse or a car; neither: whether it is a horse, and whether a car."""
-    for k, ((x, y), copy) in enumerate(product(zip(ANIMALS, VEHICLES, strict=True), COPIES)):
-        who = cast(k)
+    for ((x, y), copy), who in with_casts(product(zip(ANIMALS, VEHICLES, strict=True), COPIES)):
         for thing in (x, y):
             turns: list[Turn] = [
                 ([said(frame, a=who.a, x=x, y=y)], said("buys", a=who.a, x=thing), label)
                 for frame, label in (("buys_both", YES), ("buys_neither", NO), ("buys_either", MAYBE))
             ]
-            yield from group("conjunction", f"{x}-{y}-{thing}-{copy}", who, turns)
+            yield f"{x}-{y}-{thing}-{copy}", who, turns
 
 
-def _order() -> Iterator[Plan]:
+def _order() -> Iterator[Group]:
     """From "A arrived before B": B after A (yes), A after B or B before A (no), A left before B (maybe)."""
     frames = (("before", "after"), ("after", "before"))
-    for k, ((i, event), (told, opposite), copy) in enumerate(product(enumerate(EVENTS), frames, COPIES)):
-        who, other = cast(k), EVENTS[(i + copy) % len(EVENTS)]
+    for ((i, event), (told, opposite), copy), who in with_casts(product(enumerate(EVENTS), frames, COPIES)):
+        other = EVENTS[(i + copy) % len(EVENTS)]
         premise = [said(told, a=who.a, x=event, b=who.b)]
         one, two = (who.a, who.b) if copy == 1 else (who.b, who.a)
         turns: list[Turn] = [
@@ -127,27 +127,25 @@ def _order() -> Iterator[Plan]:
             (premise, said(opposite if copy == 1 else told, a=one, x=event, b=two), NO),
             (premise, said(told, a=who.a, x=other, b=who.b), MAYBE),
         ]
-        yield from group("order", f"{event}-{told}-{copy}", who, turns)
+        yield f"{event}-{told}-{copy}", who, turns
 
 
-def _number() -> Iterator[Plan]:
+def _number() -> Iterator[Group]:
     """At least seven books: from eight (yes), from six (no), from at least six (maybe); at most likewise."""
     bounds = (("count_least", "8", "6", "6"), ("count_most", "6", "8", "8"))
-    for k, (thing, (frame, inside, outside, looser), copy) in enumerate(product(THINGS, bounds, COPIES)):
-        who = cast(k)
+    for (thing, (frame, inside, outside, looser), copy), who in with_casts(product(THINGS, bounds, COPIES)):
         hypothesis = said(frame, a=who.a, n="7", x=thing)
         turns: list[Turn] = [
             ([said("count", a=who.a, n=inside, x=thing)], hypothesis, YES),
             ([said("count", a=who.a, n=outside, x=thing)], hypothesis, NO),
             ([said(frame, a=who.a, n=looser, x=thing)], hypothesis, MAYBE),
         ]
-        yield from group("number", f"{thing}-{frame.removeprefix('count_')}-{copy}", who, turns)
+        yield f"{thing}-{frame.removeprefix('count_')}-{copy}", who, turns
 
 
-def _roles() -> Iterator[Plan]:
+def _roles() -> Iterator[Group]:
     """From "A has invited B": somebody has invited B (yes), nobody has (no), somebody has invited A (maybe)."""
-    for k, (deed, copy) in enumerate(product(DEEDS, COPIES)):
-        who = cast(k)
+    for (deed, copy), who in with_casts(product(DEEDS, COPIES)):
         did, did_not = (said(frame, a=who.b, x=deed, b=who.a) for frame in ("did", "did_not"))
         some, none = ({n: said(f, x=deed, b=n) for n in (who.a, who.b)} for f in ("somebody", "nobody"))
         done, undone = [said("did", a=who.a, x=deed, b=who.b)], [none[who.a]]
@@ -162,14 +160,13 @@ def _roles() -> Iterator[Plan]:
             ([did_not], did, NO),
             (done, did, MAYBE),
         ]
-        yield from group("roles", f"{deed}-{copy}", who, turns)
+        yield f"{deed}-{copy}", who, turns
 
 
-def _category() -> Iterator[Plan]:
+def _category() -> Iterator[Group]:
     """A horse is an animal, an animal may be a horse; negated, it is the other way round."""
     kinds = [(thing, kind) for kind, things in (("animal", ANIMALS), ("vehicle", VEHICLES)) for thing in things]
-    for k, (thing, kind) in enumerate(kinds):
-        who = cast(k)
+    for (thing, kind), who in with_casts(kinds):
         one, some = (said("buys", a=who.a, x=x) for x in (thing, kind))
         not_one, none = (said("buys_not", a=who.a, x=x) for x in (thing, kind))
         turns: list[Turn] = [
@@ -180,4 +177,4 @@ def _category() -> Iterator[Plan]:
             ([one], none, NO),
             ([not_one], none, MAYBE),
         ]
-        yield from group("category", thing, who, turns)
+        yield thing, who, turns

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
+from typing import TypeVar
 
 from suite.law import law
 from suite.tasks.checklist.wording import MARK, Wording
+
+T = TypeVar("T")
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -94,6 +97,8 @@ class Plan:
 
 Turn = tuple[Sequence[Said], Said, str]
 """Context, question and the key of the answer; or premise, hypothesis and label."""
+Group = tuple[str, Cast, Sequence[Turn]]
+"""What parts a group from others of its capability, its persons, and what is said of them."""
 
 
 def said(frame: str, **slots: str) -> Said:
@@ -101,20 +106,28 @@ def said(frame: str, **slots: str) -> Said:
     return Said(frame, slots)
 
 
-def cast(k: int) -> Cast:
-    """The persons of a capability's k-th group: men and women by turns, names and their order rotated."""
-    names = WOMEN if k % 2 else MEN
-    start, step = k // 2, 1 if k // 12 % 2 == 0 else -1
-    a, b, c = (names[(start + i * step) % len(names)] for i in range(3))
-    return Cast(a=a, b=b, c=c, women=bool(k % 2))
+def with_casts(topics: Iterable[T]) -> Iterator[tuple[T, Cast]]:
+    """The topics of a capability, each with its persons: men and women by turns, names and their order rotated."""
+    for k, topic in enumerate(topics):
+        names = WOMEN if k % 2 else MEN
+        start, step = k // 2, 1 if k // 12 % 2 == 0 else -1
+        a, b, c = (names[(start + i * step) % len(names)] for i in range(3))
+        yield topic, Cast(a=a, b=b, c=c, women=bool(k % 2))
 
 
-def group(capability: str, topic: str, who: Cast, turns: Sequence[Turn]) -> Iterator[Plan]:
-    """The plans of one group, lettered; a turn's last part is a label where it is one of `LABELS`."""
+def plans(capabilities: Mapping[str, Iterable[Group]]) -> Iterator[Plan]:
+    """The plans of some capabilities, group by group, in order."""
+    for capability, groups in capabilities.items():
+        for topic, who, turns in groups:
+            yield from _lettered(capability, f"{capability}-{topic}", who, turns)
+
+
+def _lettered(capability: str, name: str, who: Cast, turns: Sequence[Turn]) -> Iterator[Plan]:
+    """The plans of one group; a turn's last part is a label where it is one of `LABELS`."""
     for letter, (first, second, outcome) in zip(ascii_lowercase, turns, strict=False):
         labelled = outcome in LABELS
         yield Plan(
-            id=f"{capability}-{topic}{letter}",
+            id=f"{name}{letter}",
             capability=capability,
             women=who.women,
             first=tuple(first),
