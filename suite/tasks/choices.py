@@ -84,14 +84,7 @@ def choice_task(
 
 
 def load_choices(source: ChoiceSource, pivot: str | None, language: str, split: str, hub_root: Path | None) -> Examples:
-    """The items of one language and split.
-
-    Args:
-        source: Where they are.
-        pivot: Language whose items all others translate; none where they are no translations.
-        language: One of the source's languages.
-        split: One of the source's splits.
-        hub_root: Local hub mirror.
+    """The items of one language and split; arguments as for `suite.tasks.hub.load_hub`.
 
     Raises:
         ValueError: one line with counts: an unknown language or split, an absent file, missing columns, empty texts,

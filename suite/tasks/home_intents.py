@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from suite.naming import unknown
 from suite.tasks.cache import Columns, cached_table, source_digest
 from suite.tasks.cldr import cldr_parallel_text
 from suite.tasks.examples import SPLITS, Examples, derived_id
@@ -21,6 +20,7 @@ from suite.tasks.grammar import LICENCE, PACKAGE, VERSION
 from suite.tasks.polarity import polarity_pairs
 from suite.tasks.sampling import blocks, sample
 from suite.tasks.sentences import DATA_SEED, Choice, Sentence
+from suite.tasks.source import check_known
 from suite.tasks.splitting import SplitTemplates, split_templates
 from suite.tasks.types import Task
 from suite.tasks.words import FOLDER
@@ -85,15 +85,13 @@ def load(language: str, split: str, hub_root: Path | None = None) -> Examples:
     Raises:
         ValueError: an unknown language or split, or the package is missing or altered.
     """
-    if split not in SPLITS:
-        raise ValueError(f"task {NAME!r}: {unknown('split', split, SPLITS)}")
+    check_known(NAME, "split", split, SPLITS)
     return to_examples(language, "clean", items(language, split))
 
 
 def items(language: str, part: str) -> tuple[Item, ...]:
     """The generated items of one part (a split, or a subset that the grammar defines), in a fixed order."""
-    if language not in LANGUAGES:
-        raise ValueError(f"task {NAME!r}: {unknown('language', language, LANGUAGES)}")
+    check_known(NAME, "language", language, LANGUAGES)
     return _parts(language, "evaluation" if part in EVALUATION else "training")[part]
 
 

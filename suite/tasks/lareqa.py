@@ -141,11 +141,7 @@ def _examples(language: str, read: dict[str, Reading], pool: list[Sentence]) -> 
     notes += [f"{lost} questions of {language} dropped that another language lacks"] if lost else []
     if not asked:
         raise ValueError(f"the files of {FOLDER} share no question; get all {len(LANGUAGES)} from one revision")
-    first: dict[str, int] = {}
-    for index, sentence in enumerate(pool):
-        for name in sentence.questions:
-            first.setdefault(name, index)
-    ids = tuple(asked)
+    ids, first = tuple(asked), _first_answers(pool)
     return Examples(
         language=language,
         subset="clean",
@@ -160,6 +156,15 @@ def _examples(language: str, read: dict[str, Reading], pool: list[Sentence]) -> 
         licence=LICENCE,
         note="; ".join(notes),
     )
+
+
+def _first_answers(pool: list[Sentence]) -> dict[str, int]:
+    """Question to the place of the first sentence that answers it."""
+    first: dict[str, int] = {}
+    for index, sentence in enumerate(pool):
+        for name in sentence.questions:
+            first.setdefault(name, index)
+    return first
 
 
 LAREQA = Task(

@@ -60,14 +60,7 @@ def list_task(task: Task, hub_root: Path | None, languages: Sequence[str]) -> Li
         languages: Whose sizes are wanted; each split of each is loaded, which holds it to the loader's laws.
     """
     place = place_of(task, hub_root)
-    sizes: dict[str, dict[str, int]] = {}
-    unread: dict[str, str] = {}
-    for language in languages if place in ("embedded", "xtreme", "mirror") else ():
-        for split in task.splits:
-            try:
-                sizes.setdefault(language, {})[split] = len(task.load(language, split, hub_root))
-            except ValueError as error:
-                unread[f"{language}/{split}"] = str(error)
+    sizes, unread = _sizes(task, hub_root, languages if place in ("embedded", "xtreme", "mirror") else ())
     return Listing(
         name=task.name,
         kind=task.kind,
@@ -83,6 +76,21 @@ def list_task(task: Task, hub_root: Path | None, languages: Sequence[str]) -> Li
         splits=task.splits,
         subsets=tuple(name for name, subset in SUBSETS.items() if subset.applies_to(task)),
         place=place,
-        sizes={language: splits for language, splits in sizes.items() if splits},
+        sizes=sizes,
         unread=unread,
     )
+
+
+def _sizes(
+    task: Task, hub_root: Path | None, languages: Sequence[str]
+) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+    """`Listing.sizes` and `Listing.unread`."""
+    sizes: dict[str, dict[str, int]] = {}
+    unread: dict[str, str] = {}
+    for language in languages:
+        for split in task.splits:
+            try:
+                sizes.setdefault(language, {})[split] = len(task.load(language, split, hub_root))
+            except ValueError as error:
+                unread[f"{language}/{split}"] = str(error)
+    return {language: found for language, found in sizes.items() if found}, unread

@@ -13,12 +13,6 @@ def join_by_id(ours: Mapping[str, str], theirs: Mapping[str, str], *, name: str,
     """Texts of two languages that have one id, in our order; empty where no id is in both.
 
     A text that stands in several items (a premise) counts once, as retrieval could not tell its copies apart.
-
-    Args:
-        ours: Id to text of the first language.
-        theirs: The same of the second.
-        name: What reports call the texts.
-        licence: Of the texts.
     """
     pairs: dict[str, tuple[str, str]] = {}
     seen: tuple[set[str], set[str]] = set(), set()
@@ -35,7 +29,7 @@ def join_by_id(ours: Mapping[str, str], theirs: Mapping[str, str], *, name: str,
 def join_splits(
     load: Load, splits: Iterable[str], ours: str, theirs: str, hub_root: Path | None, *, name: str, licence: str
 ) -> ParallelText:
-    """First texts of the items of some splits, joined by split and id; arguments and law as for `join_by_id`."""
+    """First texts of the items of some splits, joined by split and id, as `join_by_id` says."""
     left: dict[str, str] = {}
     right: dict[str, str] = {}
     for split in splits:

@@ -92,11 +92,7 @@ def usable_questions(table: Table, source: QuestionSource, split: str) -> Questi
     rows, put_right = source.rows, _PutRight()
     texts, contexts = ([_whole(text, put_right) for text in table.columns[str(c)]] for c in (rows.text, rows.pair))
     claims = [_claims(cell) for cell in table.columns[rows.label]]
-    if not any(text.strip() for claimed in claims for text, _ in claimed):
-        raise ValueError(
-            f"{table.where}: none of {len(claims)} questions has an answer, as XTREME's preprocessing leaves its test "
-            "files; put the published file in its place, or unset SUITE_XTREME and SUITE_HUB to read the hub's"
-        )
+    _check_answered(claims, table.where)
     right = [_standing(claimed, context, put_right) for claimed, context in zip(claims, contexts, strict=True)]
     found = [_defect(*row) for row in zip(texts, contexts, claims, right, strict=True)]
     keep = usable(found, source.droppable, table.where, unit="question")
@@ -128,6 +124,14 @@ def _claims(cell: Any) -> list[Claim]:
     texts, starts = (cell.get(name) or () for name in ("text", "answer_start"))
     there = zip(texts, starts, strict=True)
     return [(mended(text), -1 if start is None else int(start)) for text, start in there]
+
+
+def _check_answered(claims: Sequence[Sequence[Claim]], where: str) -> None:
+    if not any(text.strip() for claimed in claims for text, _ in claimed):
+        raise ValueError(
+            f"{where}: none of {len(claims)} questions has an answer, as XTREME's preprocessing leaves its test files; "
+            "put the published file in its place, or unset SUITE_XTREME and SUITE_HUB to read the hub's"
+        )
 
 
 def _standing(claims: Sequence[Claim], context: str, put_right: _PutRight) -> tuple[Answer, ...]:

@@ -55,14 +55,7 @@ def question_task(
 def load_questions(
     source: QuestionSource, pivot: str | None, language: str, split: str, hub_root: Path | None
 ) -> Examples:
-    """The questions of one language and split.
-
-    Args:
-        source: Where they are.
-        pivot: Language whose questions all others translate; none where they are no translations.
-        language: One of the source's languages.
-        split: One of the source's splits.
-        hub_root: Local hub mirror.
+    """The questions of one language and split; arguments as for `suite.tasks.hub.load_hub`.
 
     Raises:
         ValueError: one line with counts: an unknown language or split, a file that is absent, damaged or without
@@ -112,15 +105,9 @@ def _of_language(table: Table, rows: HubSource, prefix: str) -> Table:
 
 
 def _examples(source: QuestionSource, language: str, rows: Questions, first: Questions) -> Examples:
-    """Questions of one language; those about one context, in the pivot's file where they translate it, are a group."""
     import numpy as np
 
-    leader: dict[str, str] = {}
-    group_of = {name: leader.setdefault(c, name) for name, c in zip(first.ids, first.contexts, strict=True)}
-    strange = sum(name not in group_of for name in rows.ids)
-    if strange == len(rows.ids):
-        raise ValueError(f"{rows.where} shares no id with {first.where}; get both files from one revision")
-    note = f"{strange} of {len(rows.ids)} ids are not in {first.where}" if strange else ""
+    groups, note = _groups(rows, first)
     return Examples(
         language=language,
         subset="clean",
@@ -131,8 +118,19 @@ def _examples(source: QuestionSource, language: str, rows: Questions, first: Que
         labels=np.zeros(len(rows.ids), dtype=np.int64),
         label_names=source.rows.labels,
         base_ids=rows.ids,
-        groups=tuple(group_of.get(name, name) for name in rows.ids),
+        groups=groups,
         source=rows.source,
         licence=source.rows.licence,
         note=" and ".join(said for said in (rows.note, note) if said),
     )
+
+
+def _groups(rows: Questions, first: Questions) -> tuple[tuple[str, ...], str]:
+    """Questions about one context, in the pivot's file where they translate it, are a group; a word on ids it lacks."""
+    leader: dict[str, str] = {}
+    group_of = {name: leader.setdefault(c, name) for name, c in zip(first.ids, first.contexts, strict=True)}
+    strange = sum(name not in group_of for name in rows.ids)
+    if strange == len(rows.ids):
+        raise ValueError(f"{rows.where} shares no id with {first.where}; get both files from one revision")
+    note = f"{strange} of {len(rows.ids)} ids are not in {first.where}" if strange else ""
+    return tuple(group_of.get(name, name) for name in rows.ids), note

@@ -64,17 +64,7 @@ def held_out(trained: float) -> dict[str, Part]:
 
 
 def check_known(task: str, kind: str, name: str, known: Collection[str]) -> None:
-    """Hold what is asked of a task to what it has.
-
-    Args:
-        task: Its name.
-        kind: What is asked for, `language` or `split`.
-        name: Which one.
-        known: Those that it has.
-
-    Raises:
-        ValueError: one line: it has none of that name.
-    """
+    """Refuse a language or a split (the kind) that a task has not, as a ValueError that names those it has."""
     if name not in known:
         raise ValueError(f"task {task!r}: {unknown(kind, name, known)}")
 
@@ -160,7 +150,7 @@ class HubSource:
         return self.splits[split]
 
     def check_language(self, language: str) -> None:
-        """Refuse a language that the task has not, as a ValueError."""
+        """Refuse a language that the task has not; ValueError."""
         check_known(self.name, "language", language, self.configurations)
 
     @property

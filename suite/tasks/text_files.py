@@ -39,14 +39,7 @@ def first_of(
 
 
 def absent(path: Path, there: Sequence[str], remedy: str, task: str) -> str:
-    """The error for a file that XTREME's directory lacks.
-
-    Args:
-        path: The file.
-        there: Names of files in its place.
-        remedy: How it comes there.
-        task: What is read.
-    """
+    """The error for a file of a task that XTREME's directory lacks: what is there instead, how it comes there."""
     return (
         f"there is no {path}, in its place {', '.join(there) or 'nothing'}; {remedy}, or unset SUITE_XTREME to read "
         f"{task} from the hub"
