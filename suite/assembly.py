@@ -21,15 +21,19 @@ from suite.evaluation_spec import CLEAN, EvaluationSpec
 from suite.kinds import KINDS
 from suite.kinds.cached import encode_cached
 from suite.methods import resolve_method
+from suite.models.array_file import ArrayFile
 from suite.models.checkpoints import EncoderParts, load_encoder, load_tokenizer
 from suite.models.rewriting import Rewriter, freeze_words, word_tokens
 from suite.models.tokens import TokenRows, encode
-from suite.models.trimming import kept_ids
+from suite.models.trimming import distinct_ids, kept_ids
 from suite.tasks.synonyms import embedding_neighbours, load_synonyms
 from suite.tasks.xtreme import xtreme_root
 from suite.texts import Texts, limited, load_texts
 from suite.trial_spec import Scale, TaskSpec, TrialSpec
 from suite.workspace import ParallelRows, Workspace, device
+
+TOKENS_AT_ONCE = 1_000_000
+"""Tokens that are renumbered together: 8 MB, and as much again for each step of it."""
 
 
 def load_workspace(spec: TrialSpec, root: Path | None) -> Workspace:
@@ -115,9 +119,9 @@ def _assemble(
         revision=scale.revision,
         layers=scale.layers,
         hub_root=root,
-        keep_ids=kept_ids(tokenizer, np.concatenate(used)),
+        keep_ids=kept_ids(tokenizer, distinct_ids(used)),
     )
-    trained_ids = np.unique(np.concatenate([encoded[0].rows.ids, word_ids]))
+    trained_ids = distinct_ids([encoded[0].rows.ids, word_ids])
     table = _trained_first(parts, trained_ids)
     train, validation, *reported = (block.with_ids(table.rows(block.rows.ids)) for block in encoded)
     if synonyms:
@@ -156,8 +160,13 @@ class WordTable:
     """New row of every row of the trimmed table."""
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Rows of the tokenizer's ids, same shape."""
-        return self.place[self.parts.rows(ids)]
+        """Rows of the tokenizer's ids [T]; those of a large block in a mapped file, as the ids are."""
+        if len(ids) <= TOKENS_AT_ONCE:
+            return self.place[self.parts.rows(ids)]
+        file = ArrayFile()
+        for start in range(0, len(ids), TOKENS_AT_ONCE):
+            file.add(self.place[self.parts.rows(ids[start : start + TOKENS_AT_ONCE])])
+        return file.mapped()
 
     @property
     def original_ids(self) -> NDArray[np.int64]:

@@ -47,7 +47,7 @@ def find_targets(
     return tuple(found)
 
 
-def attacked_texts(examples: Examples) -> tuple[str, ...]:
+def attacked_texts(examples: Examples) -> Sequence[str]:
     """The texts that are attacked: of pairs the second ones."""
     return examples.texts if examples.pairs is None else examples.pairs
 

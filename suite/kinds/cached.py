@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
 
 from suite.canonical import digest
 from suite.kinds.kind import Encoded, Kind
+from suite.kinds.sliced import encode_sliced, from_arrays, sliceable, to_arrays
 from suite.models import pair_tokens, tokens
-from suite.models.tokens import TokenRows
 from suite.tasks.cache import cache_root, source_digest
 from suite.tasks.examples import Examples
 
@@ -36,17 +37,21 @@ def encode_cached(
 ) -> list[Encoded]:
     """What `kind.encode` makes of blocks, those of at least `large` examples by way of the cache.
 
-    A file is named by the digest of all that makes it: the texts, the tokenizer, the length, the prefix and the code. A
-    cache that cannot be read or written costs time, never the run.
+    A file is named by the digest of all that makes it: the texts, the tokenizer, the length, the prefix and the code.
+    Its arrays are mapped, so what is read of them is the system's to give back. A cache that cannot be read or written
+    costs time, never the run.
     """
     paths = {i: _path(kind, tokenizer, b, max_length, prefix) for i, b in enumerate(blocks) if len(b) >= large}
     found = {i: kept for i, path in paths.items() if (kept := _read(path, blocks[i])) is not None}
     missing = [i for i in range(len(blocks)) if i not in found]
-    made = kind.encode(tokenizer, [blocks[i] for i in missing], max_length, prefix) if missing else []
-    for i, encoded in zip(missing, made, strict=True):
-        found[i] = encoded
-        if i in paths:
-            _write(paths[i], encoded)
+    whole = [i for i in missing if not sliceable(blocks[i])]
+    made = kind.encode(tokenizer, [blocks[i] for i in whole], max_length, prefix) if whole else []
+    found |= dict(zip(whole, made, strict=True))
+    for i in missing:
+        if i not in found:
+            found[i] = encode_sliced(kind, tokenizer, blocks[i], max_length, prefix)
+        if i in paths and _write(paths[i], found[i]):
+            found[i] = _read(paths[i], blocks[i]) or found[i]
     return [found[i] for i in range(len(blocks))]
 
 
@@ -79,64 +84,40 @@ def _read(path: Path, block: Examples) -> Encoded | None:
     if not path.is_file():
         return None
     try:
-        columns = load_file(path)
-        rows_per_item = int(columns.pop("rows_per_item")[0])
-        written = columns.pop("digest").tobytes()
-        if written != _digest(columns):
+        arrays = {name: tensor.numpy() for name, tensor in load_file(path).items()}  # numpy's own reader copies
+        rows_per_item = int(arrays.pop("rows_per_item")[0])
+        written = arrays.pop("digest").tobytes()
+        if written != _digest(arrays):
             raise ValueError("its content is not what was written")
-        own = {name: columns.pop(name) for name in ("labels", "example_of", "marks") if name in columns}
-        columns["special"] = columns["special"].astype(np.bool_)
-        rows = TokenRows(
-            ids=columns["ids"],
-            special=columns["special"],
-            types=columns.get("types"),
-            offsets=columns["offsets"],
-            targets=columns.get("targets"),
-            rows_per_item=rows_per_item,
-        )
+        return from_arrays(block, arrays, rows_per_item)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         _LOG.warning("%s is damaged (%s); its texts are tokenised again", path, error)
         return None
-    return Encoded(
-        examples=block,
-        rows=rows,
-        labels=own["labels"],
-        example_of=own.get("example_of"),
-        marks=own.get("marks"),
-    )
 
 
-def _write(path: Path, encoded: Encoded) -> None:
-    rows = encoded.rows
-    columns = {
-        "ids": rows.ids,
-        "special": rows.special.astype(np.uint8),
-        "types": rows.types,
-        "offsets": rows.offsets,
-        "targets": rows.targets,
-        "labels": encoded.labels,
-        "example_of": encoded.example_of,
-        "marks": encoded.marks,
-    }
-    there = {name: np.ascontiguousarray(column) for name, column in columns.items() if column is not None}
+def _write(path: Path, encoded: Encoded) -> bool:
+    """Whether the block could be written."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(encoded).items()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     extra: dict[str, NDArray[Any]] = {
-        "digest": np.frombuffer(_digest(there), dtype=np.uint8),
-        "rows_per_item": np.array([rows.rows_per_item], dtype=np.int64),
+        "digest": np.frombuffer(_digest(arrays), dtype=np.uint8),
+        "rows_per_item": np.array([encoded.rows.rows_per_item], dtype=np.int64),
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({**there, **extra}, partial)
+        save_file({**arrays, **extra}, partial)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         _LOG.warning("cannot write %s (%s); set SUITE_CACHE to a writable directory to tokenise once", path, error)
         with suppress(OSError):
             partial.unlink()
+        return False
+    return True
 
 
-def _digest(columns: dict[str, NDArray[Any]]) -> bytes:
+def _digest(arrays: dict[str, NDArray[Any]]) -> bytes:
     whole = hashlib.sha256()
-    for name in sorted(columns):
-        whole.update(f"{name} {columns[name].dtype} {columns[name].shape}".encode())
-        whole.update(columns[name].tobytes())
+    for name in sorted(arrays):
+        whole.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        whole.update(arrays[name].reshape(-1).data)
     return whole.digest()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.models.tokens import TokenRows, positions, rows_from_lists
+from suite.models.tokens import AT_ONCE, TokenRows, join_rows, positions, rows_from_lists
 
 Ints = NDArray[np.int64]
 Pairs = tuple[Sequence[str], Sequence[str]]
@@ -44,8 +44,12 @@ def encode_pairs(tokenizer: Any, blocks: Sequence[Pairs], max_length: int, prefi
 
 def _bodies(tokenizer: Any, texts: list[str]) -> TokenRows:
     """Tokens of single texts without special tokens, none cut."""
-    ids = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-    return rows_from_lists(ids, [[0] * len(row) for row in ids], None)
+    parts = []
+    for start in range(0, len(texts), AT_ONCE):
+        some = texts[start : start + AT_ONCE]
+        ids = tokenizer(some, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        parts.append(rows_from_lists(ids, [[0] * len(row) for row in ids], None))
+    return join_rows(parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

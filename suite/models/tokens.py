@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from suite.batch import Batch
 
+AT_ONCE = 10_000
+"""Texts that are tokenised together: until they are numbers in arrays, a token takes 100 bytes and more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRows:
@@ -36,6 +39,11 @@ class TokenRows:
         """Tokens of each text."""
         return np.diff(self.offsets)
 
+    def lengths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tokens of some texts; unlike `lengths` it looks at no other text."""
+        found: NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
+        return found
+
     @property
     def items(self) -> int:
         """Number of items: of rows, unless several rows make one."""
@@ -58,13 +66,13 @@ class TokenRows:
             ids=self.ids[at],
             special=self.special[at],
             types=None if self.types is None else self.types[at],
-            offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+            offsets=np.concatenate([[0], np.cumsum(self.lengths_of(rows))]),
             targets=None if self.targets is None else self.targets[at],
         )
 
     def indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions in `ids` of the tokens of some rows, row after row."""
-        return positions(self.offsets[rows], self.lengths[rows])
+        return positions(self.offsets[rows], self.lengths_of(rows))
 
     def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The first of all rows of the same tokens, and which of these each row is like."""
@@ -89,7 +97,7 @@ class TokenRows:
             device: Where the tensors go.
             group_rows: Texts per attention block; none decides by length.
         """
-        rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
+        rows = rows[np.argsort(-self.lengths_of(rows), kind="stable")]
         at = self.indices(rows)
         to = device or torch.device("cpu")
         items = None if self.rows_per_item == 1 else np.unique(rows // self.rows_per_item, return_inverse=True)[1]
@@ -99,7 +107,7 @@ class TokenRows:
 
         return Batch(
             ids_T=torch.from_numpy(self.ids[at]).to(to),
-            lengths=tuple(self.lengths[rows].tolist()),
+            lengths=tuple(self.lengths_of(rows).tolist()),
             special_T=torch.from_numpy(self.special[at]).to(to),
             labels_B=torch.from_numpy(labels[rows]).to(to),
             targets_T=tensor(None if self.targets is None else self.targets[at]),
@@ -168,6 +176,18 @@ def encode(
         max_length: Tokens kept, special tokens included.
         prefix: Put before every text, such as E5's `query: `.
     """
+    parts = [
+        _encode(
+            tokenizer, texts[i : i + AT_ONCE], None if pairs is None else pairs[i : i + AT_ONCE], max_length, prefix
+        )
+        for i in range(0, len(texts), AT_ONCE)
+    ]
+    return join_rows(parts) if parts else _encode(tokenizer, texts, pairs, max_length, prefix)
+
+
+def _encode(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, prefix: str
+) -> TokenRows:
     first = [prefix + t for t in texts] if prefix else list(texts)
     second = None if pairs is None else list(pairs)
     out = tokenizer(

@@ -6,6 +6,7 @@ tokenizer and the ids are renumbered afterwards, so segmentation cannot differ.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,14 @@ class TrimmedVocabulary:
                 "trim to the ids of all texts that the study reads"
             )
         return rows
+
+
+def distinct_ids(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The token ids that occur in some arrays, ascending; found in one pass, without a sorted copy of them."""
+    seen = np.zeros(1 + max((int(ids.max(initial=-1)) for ids in arrays), default=-1), dtype=np.bool_)
+    for ids in arrays:
+        seen[ids] = True
+    return np.flatnonzero(seen)
 
 
 def kept_ids(tokenizer: PreTrainedTokenizerFast, used: ArrayLike) -> NDArray[np.int64]:

@@ -9,6 +9,8 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 Columns = dict[str, list[str]]
 _DIGEST = b"content_sha256"
@@ -18,6 +20,18 @@ _LOG = logging.getLogger(__name__)
 def cache_root() -> Path:
     """`SUITE_CACHE`, or `~/.cache/suite`."""
     return Path(os.environ.get("SUITE_CACHE") or "~/.cache/suite").expanduser()
+
+
+def scratch_file() -> IO[bytes]:
+    """An unnamed file for what would fill memory; it is gone when it is closed and nothing maps it.
+
+    It lies in the cache, or where that cannot be written with the system's temporary files, which may be memory.
+    """
+    try:
+        cache_root().mkdir(parents=True, exist_ok=True)
+        return TemporaryFile(dir=cache_root())
+    except OSError:
+        return TemporaryFile()
 
 
 def source_digest(files: Sequence[Path]) -> str:

@@ -7,7 +7,7 @@ has no row that could be left out: whatever is no example is refused.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ class Items:
     """What notes call it."""
     rows: Rows
     """Ids, premises and labels."""
-    questions: tuple[str, ...]
+    questions: Sequence[str]
     """As they are put."""
     choices: tuple[tuple[str, ...], ...]
     note: str
@@ -152,7 +152,7 @@ def _table(source: ChoiceSource, language: str, split: str, hub_root: Path | Non
     table = read_hub(rows, language, split, hub_root)
     for name in source.choices:
         own = read_hub(dataclasses.replace(rows, text=name, pair=None), language, split, hub_root)
-        table = dataclasses.replace(table, columns=table.columns | {name: own.columns[name]})
+        table = dataclasses.replace(table, columns={**table.columns, name: own.columns[name]})
     return table
 
 
@@ -161,7 +161,7 @@ def _named(table: Table, rows: HubSource) -> Table:
     assert rows.xtreme is not None
     number: dict[Any, int] = {name: i for i, name in enumerate(rows.xtreme.labels)}
     labels = [number.get(str(label), label) for label in table.columns[rows.label]]
-    return dataclasses.replace(table, columns=table.columns | {rows.label: labels})
+    return dataclasses.replace(table, columns={**table.columns, rows.label: labels})
 
 
 def _column(table: Table, rows: HubSource, name: str, split: str) -> Rows:
@@ -174,7 +174,7 @@ def _column(table: Table, rows: HubSource, name: str, split: str) -> Rows:
     return usable_rows(table, dataclasses.replace(rows, text=name, pair=None), split)
 
 
-def _questions(source: ChoiceSource, column: Rows) -> tuple[str, ...]:
+def _questions(source: ChoiceSource, column: Rows) -> Sequence[str]:
     if not source.asked:
         return column.texts
     other = [text for text in column.texts if text not in source.asked]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
+
+from suite.tasks.text_column import pick, pick_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
 
     from suite.records import Dataset
 
-T = TypeVar("T")
-
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+AT_ONCE = 10_000
+"""Cells that a fingerprint writes out together."""
 
 
 def hash_order(seed: int, key: str) -> str:
@@ -42,6 +46,20 @@ class Answer:
     text: str
     start: int
     """Character of the context where the text begins."""
+
+
+def _json(columns: Sequence[Sequence[object] | None]) -> Iterator[str]:
+    """Columns as one line of JSON, `AT_ONCE` cells at a time."""
+    for i, column in enumerate(columns):
+        yield "," if i else "["
+        if not column:
+            yield "null" if column is None else "[]"
+            continue
+        for start in range(0, len(column), AT_ONCE):
+            cells = list(column[start : start + AT_ONCE])
+            yield ("," if start else "[") + json.dumps(cells, ensure_ascii=False, separators=(",", ":"))[1:-1]
+        yield "]"
+    yield "]"
 
 
 def _check_columns(what: str, columns: dict[str, Sequence[object]], texts: Sequence[Sequence[str]]) -> None:
@@ -87,9 +105,9 @@ class Examples:
     subset: str
     ids: tuple[str, ...]
     """Unique and stable; the same in every language where items are translations of one another."""
-    texts: tuple[str, ...]
+    texts: Sequence[str]
     """What is read: a text, a premise, a question, a query; the words of a tagged sentence with spaces between."""
-    pairs: tuple[str, ...] | None = None
+    pairs: Sequence[str] | None = None
     """Second texts: of sentence pairs, or the contexts of questions."""
     choices: tuple[tuple[str, ...], ...] | None = None
     """Multiple choice: what the label numbers, as many for every item."""
@@ -141,10 +159,14 @@ class Examples:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over ids, texts and what is right in order."""
-        content: list[object] = [self.ids, self.texts, self.pairs, self.labels.tolist(), self.label_names]
+        content: list[Sequence[object] | None] = [self.ids, self.texts, self.pairs, self.labels.tolist()]
         spans = self.answers and [[(answer.text, answer.start) for answer in right] for right in self.answers]
-        content += [part for part in (self.choices, self.words, self.tags, spans, self.candidates) if part]
-        return hashlib.sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+        optional = (self.choices, self.words, self.tags, spans, self.candidates)
+        content += [self.label_names, *(part for part in optional if part)]
+        whole = hashlib.sha256()
+        for text in _json(content):
+            whole.update(text.encode())
+        return whole.hexdigest()
 
     def rows(self, where: Sequence[int]) -> Examples:
         """The examples at some rows, in that order."""
@@ -152,25 +174,19 @@ class Examples:
 
         import numpy as np
 
-        def pick(column: tuple[T, ...]) -> tuple[T, ...]:
-            return tuple(column[i] for i in where)
-
-        def pick_any(column: tuple[T, ...] | None) -> tuple[T, ...] | None:
-            return None if column is None else pick(column)
-
         return dataclasses.replace(
             self,
-            ids=pick(self.ids),
-            texts=pick(self.texts),
-            pairs=pick_any(self.pairs),
-            choices=pick_any(self.choices),
-            words=pick_any(self.words),
-            tags=pick_any(self.tags),
-            answers=pick_any(self.answers),
+            ids=pick(self.ids, where),
+            texts=pick_texts(self.texts, where),
+            pairs=None if self.pairs is None else pick_texts(self.pairs, where),
+            choices=None if self.choices is None else pick(self.choices, where),
+            words=None if self.words is None else pick(self.words, where),
+            tags=None if self.tags is None else pick(self.tags, where),
+            answers=None if self.answers is None else pick(self.answers, where),
             labels=self.labels[np.asarray(where, dtype=np.int64)],
-            base_ids=pick(self.base_ids),
-            groups=pick(self.groups),
-            pair_languages=pick(self.pair_languages) if self.pair_languages else (),
+            base_ids=pick(self.base_ids, where),
+            groups=pick(self.groups, where),
+            pair_languages=pick(self.pair_languages, where) if self.pair_languages else (),
         )
 
     def take(self, n: int, seed: int) -> Examples:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from suite.tasks.characters import BYTE_ORDER_MARK, CSV_QUOTED
 from suite.tasks.defects import dropped, note_on, usable
 from suite.tasks.reading import Table
 from suite.tasks.source import Defect, HubSource
+from suite.tasks.text_column import pick_texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,8 +26,8 @@ class Rows:
     total: int
     """Rows of the file, headers not counted."""
     ids: tuple[str, ...]
-    texts: tuple[str, ...]
-    pairs: tuple[str, ...] | None
+    texts: Sequence[str]
+    pairs: Sequence[str] | None
     labels: tuple[int, ...]
     note: str
     """What was dropped, and what is odd but kept as published, with counts; empty where there is nothing to say."""
@@ -53,7 +56,7 @@ def usable_rows(table: Table, source: HubSource, split: str) -> Rows:
     keep = usable(found, source.droppable, where)
     body = [i for i, defect in enumerate(found) if defect != "header row"]
     ids = {i: str(columns[source.id][i]) if source.id else row_id(split, n) for n, i in enumerate(body)}
-    kept = [tuple(column[i] for i in keep) for column in texts]
+    kept = [pick_texts(column, keep if len(keep) < len(column) else range(len(keep))) for column in texts]
     return Rows(
         where=where,
         source=table.source,
@@ -94,18 +97,22 @@ def check_translations(ours: Rows, pivot: Rows, source: HubSource) -> None:
 
 def group_ids(rows: Rows) -> dict[str, str]:
     """The first of the items that each is tied to, by id: pairs that share a text, if only over others, are a group."""
-    leader: dict[str, str] = {}
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def find(text: str) -> str:
-        while leader.setdefault(text, text) != text:
-            leader[text] = leader[leader[text]]  # halve the path: 392,702 pairs take a second
-            text = leader[text]
-        return text
+    n = len(rows.ids)
+    digests = [text_digest(text) for text in chain(rows.texts, rows.texts if rows.pairs is None else rows.pairs)]
+    text_of = np.unique(np.frombuffer(b"".join(digests), dtype="V16"), return_inverse=True)[1]
+    tied = coo_array((np.ones(n, dtype=np.bool_), (text_of[:n], text_of[n:])), shape=(2 * n, 2 * n))
+    group_N = connected_components(tied, directed=False)[1][text_of[:n]]
+    _, first, of = np.unique(group_N, return_index=True, return_inverse=True)
+    return {name: rows.ids[i] for name, i in zip(rows.ids, first[of].tolist(), strict=True)}
 
-    for text, pair in zip(rows.texts, rows.pairs or rows.texts, strict=True):
-        leader[find(pair)] = find(text)
-    first: dict[str, str] = {}
-    return {name: first.setdefault(find(text), name) for name, text in zip(rows.ids, rows.texts, strict=True)}
+
+def text_digest(text: str) -> bytes:
+    """16 bytes in the place of a text, which tell texts apart without holding them."""
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _defect(texts: Sequence[Any], label: Any, source: HubSource) -> Defect | None:
