@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from suite.kinds.cached import encode_cached
 from suite.methods import resolve_method
 from suite.models.array_file import ArrayFile
 from suite.models.checkpoints import EncoderParts, load_encoder, load_tokenizer
-from suite.models.rewriting import Rewriter, freeze_words, word_tokens
+from suite.models.rewriting import Rewriter, TextWords, word_tokens
 from suite.models.tokens import TokenRows, encode
 from suite.models.trimming import distinct_ids, kept_ids
 from suite.tasks.synonyms import embedding_neighbours, load_synonyms
@@ -105,12 +106,11 @@ def _assemble(
     distinct = sorted({line for p in texts.parallel.values() for line in (*p.source_texts, *p.target_texts)})
     place = {line: i for i, line in enumerate(distinct)}
     parallel = tokens(distinct)
-    words: list[list[list[NDArray[np.int64]]]] = []
+    words: TextWords | None = None
     word_ids = np.zeros(0, dtype=np.int64)
-    rewriter: Rewriter | None = None
     if synonyms:
         lines, pairs = texts.train.texts, texts.train.pairs
-        sets = _synonyms((*lines, *(pairs or ())), task, scale, tokenizer, root)
+        sets = _synonyms(chain(lines, pairs or ()), task, scale, tokenizer, root)
         words, word_ids = word_tokens(tokenizer, lines, sets, scale.prefix, pairs)
     reader = Reader(tokenizer=tokenizer, max_length=max_length, prefix=scale.prefix)
     used = [word_ids, parallel.ids, candidate_ids(reader, targets), *(block.rows.ids for block in encoded)]
@@ -124,8 +124,6 @@ def _assemble(
     trained_ids = distinct_ids([encoded[0].rows.ids, word_ids])
     table = _trained_first(parts, trained_ids)
     train, validation, *reported = (block.with_ids(table.rows(block.rows.ids)) for block in encoded)
-    if synonyms:
-        rewriter = Rewriter(train.rows, freeze_words(words, table.rows), train.labels, max_length)
     return Workspace(
         texts=texts,
         parts=parts,
@@ -139,7 +137,9 @@ def _assemble(
                 t: (_places(p.source_texts, place), _places(p.target_texts, place)) for t, p in texts.parallel.items()
             },
         ),
-        rewriter=rewriter,
+        rewriter=None
+        if words is None
+        else Rewriter(train.rows, words.renumbered(table.rows), train.labels, max_length),
         word_attack=WordAttack(targets=targets, reader=reader, row_of=rows_by_id(table.original_ids, len(tokenizer)))
         if targets
         else None,
@@ -205,7 +205,7 @@ def _targets(texts: Texts, task: TaskSpec, lexicon: str | None, limit: int | Non
 
 
 def _synonyms(
-    lines: Sequence[str], task: TaskSpec, scale: Scale, tokenizer: Any, root: Path | None
+    lines: Iterable[str], task: TaskSpec, scale: Scale, tokenizer: Any, root: Path | None
 ) -> Mapping[str, Sequence[str]]:
     """Synonym sets from the study's file, or from the encoder's own word embeddings."""
     if task.synonyms is not None:

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suite.batch import Batch
-from suite.models.tokens import TokenRows, rows_from_lists
+from suite.models.tokens import AT_ONCE, TokenRows, rows_from_lists
 
 Words = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TextWords:
+    """The words of many texts, each with its synonyms; a word that stands in many texts is held once."""
+
+    options: tuple[Words, ...]
+    """Of every distinct word its own tokens, then each synonym's, nearest first."""
+    of: NDArray[np.int32]
+    """Which of these each word is, text after text."""
+    offsets: NDArray[np.int64]
+    """Text i has the words `of[offsets[i]:offsets[i + 1]]`."""
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, text: int) -> tuple[Words, ...]:
+        """The words of a text."""
+        return tuple(self.options[k] for k in self.of[self.offsets[text] : self.offsets[text + 1]].tolist())
+
+    def renumbered(self, rows_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> TextWords:
+        """The same words with rows of the embedding table, to which `rows_of` maps the tokenizer's ids."""
+
+        def rows(tokens: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(rows_of(np.array(tokens, dtype=np.int64)).tolist())
+
+        return replace(self, options=tuple(tuple(rows(tokens) for tokens in word) for word in self.options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +48,8 @@ class Rewriter:
 
     rows: TokenRows
     """The training texts or pairs; a rewritten one keeps their special tokens and segments."""
-    words: tuple[tuple[Words, ...], ...]
-    """Per text and word: the word's own tokens, then each synonym's, nearest first. Of pairs, all first texts come
-    before all second ones."""
+    words: TextWords
+    """Those of every text; of pairs, all first texts come before all second ones."""
     labels: NDArray[np.int64]
     max_length: int
 
@@ -117,37 +143,38 @@ def word_tokens(
     synonyms: Mapping[str, Sequence[str]],
     prefix: str = "",
     pairs: Sequence[str] | None = None,
-) -> tuple[list[list[list[NDArray[np.int64]]]], NDArray[np.int64]]:
+) -> tuple[TextWords, NDArray[np.int64]]:
     """Tokens of every word of every text and of the word's synonyms, and all token ids that occur in them.
 
     Second texts of pairs follow after all first ones; the prefix is the first texts' alone, as in `encode`.
     Words are what lies between spaces; the prefix's words have no synonyms. A text whose tokens are not the tokens of
     its words one after another (a tokenizer that merges over spaces) gets its words' own tokens when it is rewritten.
     """
-    split = [(prefix + t).split() for t in texts] + [t.split() for t in pairs or ()]
-    fixed = [len(prefix.split())] * len(texts) + [0] * len(pairs or ())
-    vocabulary = sorted({w for words in split for w in words} | {s for g in synonyms.values() for s in g})
-    pieces = tokenizer(
-        [[w] for w in vocabulary] or [[""]],
-        is_split_into_words=True,
-        add_special_tokens=False,
-        return_attention_mask=False,
-    )["input_ids"]
-    tokens = {w: np.asarray(p, dtype=np.int64) for w, p in zip(vocabulary, pieces, strict=False)}
-    table = [
-        [[tokens[w], *(tokens[s] for s in (synonyms.get(w, ()) if i >= first else ()))] for i, w in enumerate(words)]
-        for words, first in zip(split, fixed, strict=True)
-    ]
-    used = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *tokens.values()]))
-    return table, used
+    place: dict[tuple[str, bool], int] = {}
+    lengths: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for start, column in ((prefix, texts), ("", pairs or ())):
+            fixed = len(start.split())
+            for text in column:
+                words = (start + text).split()
+                lengths.append(len(words))
+                yield from (place.setdefault((w, i >= fixed), len(place)) for i, w in enumerate(words))
+
+    of = np.fromiter(numbers(), dtype=np.int32)
+    tokens = _tokens(tokenizer, sorted({w for w, _ in place} | {s for g in synonyms.values() for s in g}))
+    options = tuple((tokens[w], *(tokens[s] for s in (synonyms.get(w, ()) if free else ()))) for w, free in place)
+    used = np.array(sorted({token for word in tokens.values() for token in word}), dtype=np.int64)
+    return TextWords(options=options, of=of, offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])), used
 
 
-def freeze_words(
-    table: list[list[list[NDArray[np.int64]]]], rows_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]
-) -> tuple[tuple[Words, ...], ...]:
-    """Word tokens as rows of the embedding table, as tuples; `rows_of` maps the tokenizer's ids."""
-
-    def freeze(ids: NDArray[np.int64]) -> tuple[int, ...]:
-        return tuple(rows_of(ids).tolist())
-
-    return tuple(tuple(tuple(freeze(option) for option in word) for word in words) for words in table)
+def _tokens(tokenizer: Any, vocabulary: list[str]) -> dict[str, tuple[int, ...]]:
+    """Tokens of words, each by itself."""
+    found: dict[str, tuple[int, ...]] = {}
+    for start in range(0, len(vocabulary), AT_ONCE):
+        words = vocabulary[start : start + AT_ONCE]
+        pieces = tokenizer(
+            [[w] for w in words], is_split_into_words=True, add_special_tokens=False, return_attention_mask=False
+        )["input_ids"]
+        found |= {w: tuple(p) for w, p in zip(words, pieces, strict=True)}
+    return found

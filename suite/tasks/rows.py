@@ -102,8 +102,10 @@ def group_ids(rows: Rows) -> dict[str, str]:
     from scipy.sparse.csgraph import connected_components
 
     n = len(rows.ids)
-    digests = [text_digest(text) for text in chain(rows.texts, rows.texts if rows.pairs is None else rows.pairs)]
-    text_of = np.unique(np.frombuffer(b"".join(digests), dtype="V16"), return_inverse=True)[1]
+    digests = bytearray()
+    for text in chain(rows.texts, rows.texts if rows.pairs is None else rows.pairs):
+        digests += text_digest(text)
+    text_of = np.unique(np.frombuffer(digests, dtype="V16"), return_inverse=True)[1]
     tied = coo_array((np.ones(n, dtype=np.bool_), (text_of[:n], text_of[n:])), shape=(2 * n, 2 * n))
     group_N = connected_components(tied, directed=False)[1][text_of[:n]]
     _, first, of = np.unique(group_N, return_index=True, return_inverse=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 METASPACE = "\u2581"
 """What a whole word's piece starts with in sentence-piece vocabularies (U+2581)."""
 
+WORDS_AT_ONCE = 4096
+"""Words whose cosines with all words are held together: 30,000 words with each other would take 3.6 GB."""
+
 
 def load_synonyms(path: Path) -> dict[str, tuple[str, ...]]:
     """Read word -> neighbours from JSON, the format of `counterfitted_neighbors.json` (Jia et al. 2019).
@@ -69,11 +72,14 @@ def embedding_neighbours(
     if len(whole) < 2:
         return {}
     units_WD = _centred_units(np.asarray(embedding_VD, dtype=np.float32)[[row[METASPACE + word] for word in whole]])
-    cosine_WW = units_WD @ units_WD.T
     found = {}
     for i, word in enumerate(whole):
-        order = np.argsort(-cosine_WW[i], kind="stable")
-        near = [whole[j] for j in order if cosine_WW[i, j] >= min_cosine and whole[j].lower() != word.lower()]
+        if i % WORDS_AT_ONCE == 0:
+            cosines_BW = units_WD[i : i + WORDS_AT_ONCE] @ units_WD.T
+        cosine_W = cosines_BW[i % WORDS_AT_ONCE]
+        there = np.flatnonzero(cosine_W >= min_cosine)
+        order = there[np.argsort(-cosine_W[there], kind="stable")]
+        near = [whole[j] for j in order if whole[j].lower() != word.lower()]
         if near:
             found[word] = tuple(near[:k])
     return found
