@@ -22,7 +22,7 @@ from suite.evaluation_spec import EvaluationSpec
 from suite.methods import METHODS, StepStreams, hyperparameters
 from suite.methods.interface import EMBEDDINGS
 from suite.models.classifier import Pass, training_pass
-from suite.models.rewriting import Rewriter, freeze_words, truncated_lengths, word_tokens
+from suite.models.rewriting import Rewriter, truncated_lengths, word_tokens
 from suite.models.tokens import encode
 from suite.seeding import Streams
 from suite.tasks import SUBSETS, TASKS, HubSource, Part, hub_task
@@ -333,7 +333,7 @@ def pair_rewriter(synonyms: Mapping[str, Sequence[str]], texts: list[str], pairs
     tokenizer = make_tokenizer()
     rows = encode(tokenizer, texts, pairs, n, "please ")
     table, _ = word_tokens(tokenizer, texts, synonyms, "please ", pairs)
-    return Rewriter(rows, freeze_words(table, lambda ids: ids), np.arange(len(texts)), n)
+    return Rewriter(rows, table, np.arange(len(texts)), n)
 
 
 def halves(batch: Batch) -> list[tuple[list[str], list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare
-from tiny import make_labelled, make_rewriter, make_rows, make_tokenizer
+from tiny import make_labelled, make_rewriter, make_rows, make_tokenizer, make_words
 
 from suite.batch import Batch
-from suite.models.rewriting import Rewriter, freeze_words, word_tokens
+from suite.models.rewriting import Rewriter, word_tokens
 from suite.models.tokens import encode, rows_from_lists
 
 FEW = settings(deadline=None, derandomize=True, max_examples=30)
@@ -27,7 +28,7 @@ def make_small(options: list[list[list[int]]], max_length: int = 128) -> tuple[R
     """One text; of each word the tokens of itself and of its synonyms, all of which are below 1,000."""
     ids = [1000, *(token for word in options for token in word[0]), 1001]
     rows = rows_from_lists([ids], [[1, *[0] * (len(ids) - 2), 1]], None)
-    words = (tuple(tuple(tuple(option) for option in word) for word in options),)
+    words = make_words([[tuple(tuple(option) for option in word) for word in options]])
     labels = np.array([7])
     return Rewriter(rows, words, labels, max_length), rows.batch(np.array([0]), labels)
 
@@ -63,10 +64,8 @@ def test_words_and_copies_are_drawn_independently() -> None:
 def test_without_neighbours_a_batch_stays_as_it_is(lengths: list[int], copies: int) -> None:
     rows = make_rows(lengths)
     labels = np.arange(len(lengths))
-    words = tuple(
-        tuple(((int(t),),) for t in rows.ids[a + 1 : b - 1])
-        for a, b in zip(rows.offsets, rows.offsets[1:], strict=False)
-    )
+    spans = zip(rows.offsets, rows.offsets[1:], strict=False)
+    words = make_words([[((int(t),),) for t in rows.ids[a + 1 : b - 1]] for a, b in spans])
     batch = rows.batch(labels, labels)
     again = Rewriter(rows, words, labels, 128).rewrite(batch, rng(), neighbours=0, copies=copies)
     assert sorted(texts(again)) == sorted(texts(batch) * copies)
@@ -84,10 +83,8 @@ def test_a_rewritten_batch_keeps_labels_special_tokens_and_the_length_limit(
     """Every word has a synonym of three tokens, so texts grow beyond the limit."""
     lengths = np.random.default_rng(seed).integers(2, 9, 6).clip(max=max_length)
     rows = make_rows(lengths.tolist(), seed=seed)
-    words = tuple(
-        tuple(((int(t),), (300, 301, 302)) for t in rows.ids[a + 1 : b - 1])
-        for a, b in zip(rows.offsets, rows.offsets[1:], strict=False)
-    )
+    spans = zip(rows.offsets, rows.offsets[1:], strict=False)
+    words = make_words([[((int(t),), (300, 301, 302)) for t in rows.ids[a + 1 : b - 1]] for a, b in spans])
     labels = np.arange(6) * 10
     rewriter = Rewriter(rows, words, labels, max_length)
     batch = rows.batch(np.array([4, 0, 2]), labels)
@@ -136,8 +133,8 @@ def test_synonyms_follow_the_word_and_the_prefix_has_none() -> None:
     sets = {"light": ["lamp", "red light"], "please": ["now"], "absent": ["milk"]}
     table, used = word_tokens(tokenizer, ["please light", "lamp"], sets, "please ")
 
-    def pieces(option: np.ndarray) -> list[str]:
-        return tokenizer.convert_ids_to_tokens(option.tolist())
+    def pieces(option: Iterable[int]) -> list[str]:
+        return tokenizer.convert_ids_to_tokens([*option])
 
     written = [[[pieces(option) for option in word] for word in words] for words in table]
     assert written[0] == [
@@ -146,16 +143,25 @@ def test_synonyms_follow_the_word_and_the_prefix_has_none() -> None:
         [["▁light"], ["▁lamp"], ["▁red", "▁light"]],
     ]
     assert written[1] == [[["▁please"]], [["▁lamp"]]]
-    assert set(pieces(used)) >= {"▁milk", "▁please", "▁red"}, "every token that may be drawn is kept in the vocabulary"
+    assert set(pieces(used.tolist())) >= {"▁milk", "▁please", "▁red"}, (
+        "every token that may be drawn is kept in the vocabulary"
+    )
 
 
 def test_no_texts_have_no_words() -> None:
     table, used = word_tokens(make_tokenizer(), [], {})
-    assert table == [] and len(used) == 0
+    assert len(table) == len(used) == 0
 
 
 def test_word_tokens_become_rows_of_the_embedding_table() -> None:
     table, _ = word_tokens(make_tokenizer(), ["turn light"], {"light": ["lamp"]})
-    frozen = freeze_words(table, lambda ids: ids + 1000)
-    assert frozen == (tuple(tuple(tuple(int(t) + 1000 for t in option) for option in word) for word in table[0]),)
-    assert isinstance(frozen[0][1][1], tuple)
+    rows = table.renumbered(lambda ids: ids + 1000)
+    assert [*rows] == [tuple(tuple(tuple(t + 1000 for t in option) for option in word) for word in table[0])]
+
+
+def test_a_word_is_held_once_wherever_it_stands() -> None:
+    """Memory grows with the vocabulary, and by 4 bytes a place: MultiNLI has 10 million places."""
+    synonyms = {"light": ["lamp"]}
+    one, many = (word_tokens(make_tokenizer(), ["turn on the light"] * n, synonyms)[0] for n in (1, 50))
+    assert many.options == one.options and many.of.nbytes == 4 * 4 * 50
+    assert all(many[i] == one[0] for i in range(50))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from suite.evaluation_spec import EvaluationSpec
 from suite.kinds import KINDS, Encoded
 from suite.models.classifier import Classifier
-from suite.models.rewriting import Rewriter
+from suite.models.rewriting import Rewriter, TextWords, Words
 from suite.models.tokens import TokenRows, rows_from_lists
 from suite.seeding import Streams
 from suite.tasks import Examples
@@ -163,6 +164,14 @@ def make_classifier(kind: str = "bert", seed: int = 0, **more: Any) -> Classifie
     return Classifier(make_encoder(kind, **more), CLASSES, Streams(seed), KINDS["classification"])
 
 
+def make_words(texts: Sequence[Sequence[Words]]) -> TextWords:
+    """Words of texts, each given with its synonyms as tokens."""
+    place: dict[Words, int] = {}
+    of = [place.setdefault(word, len(place)) for words in texts for word in words]
+    offsets = np.cumsum([0, *(len(words) for words in texts)])
+    return TextWords(options=tuple(place), of=np.array(of, dtype=np.int32), offsets=offsets)
+
+
 def make_rewriter(data: Encoded, synonyms: int = 4, max_length: int = 128) -> Rewriter:
     """Every token is a word; its synonyms are the `synonyms` tokens that follow it in the vocabulary."""
     inner = VOCABULARY - 1 - len(MARKS)
@@ -172,8 +181,8 @@ def make_rewriter(data: Encoded, synonyms: int = 4, max_length: int = 128) -> Re
 
     rows = data.rows
     spans = zip(rows.offsets[:-1], rows.offsets[1:], strict=True)
-    words = tuple(tuple(options(int(token)) for token in rows.ids[a + 1 : b - 1]) for a, b in spans)
-    return Rewriter(rows, words, data.labels, max_length)
+    words = [[options(int(token)) for token in rows.ids[a + 1 : b - 1]] for a, b in spans]
+    return Rewriter(rows, make_words(words), data.labels, max_length)
 
 
 def make_trial(

@@ -18,23 +18,21 @@ SLICE = 20_000
 Arrays = dict[str, NDArray[Any]]
 
 
-def sliceable(block: Examples, size: int = SLICE) -> bool:
-    """Whether a block has several slices; candidates belong to all queries, so it may have none."""
-    return len(block) > size and not block.candidates
+def sliceable(block: Examples) -> bool:
+    """Whether a block has several slices; one with candidates, which belong to all its queries, has none."""
+    return len(block) > SLICE and not block.candidates
 
 
-def encode_sliced(
-    kind: Kind, tokenizer: Any, block: Examples, max_length: int, prefix: str, *, size: int = SLICE
-) -> Encoded:
+def encode_sliced(kind: Kind, tokenizer: Any, block: Examples, max_length: int, prefix: str) -> Encoded:
     """What `kind.encode` makes of a block of at least one example, number for number, its arrays in mapped files.
 
     Raises:
         OSError: the files cannot be written, such as on a full disk.
     """
     files: dict[str, ArrayFile] = {}
-    for start in range(0, len(block), size):
-        slice_ = block.rows(range(start, min(start + size, len(block))))
-        (encoded,) = kind.encode(tokenizer, [slice_], max_length, prefix)
+    for start in range(0, len(block), SLICE):
+        some = block.rows(range(start, min(start + SLICE, len(block))))
+        (encoded,) = kind.encode(tokenizer, [some], max_length, prefix)
         for name, piece in _pieces(encoded, start).items():
             files.setdefault(name, ArrayFile()).add(piece)
     arrays = {name: file.mapped() for name, file in files.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -90,7 +90,9 @@ def usable_questions(table: Table, source: QuestionSource, split: str) -> Questi
         ValueError: one line with counts: no answers at all, defects that may not be dropped, no question left.
     """
     rows, put_right = source.rows, _PutRight()
-    texts, contexts = ([_whole(text, put_right) for text in table.columns[str(c)]] for c in (rows.text, rows.pair))
+    texts = [_whole(text, put_right) for text in table.columns[rows.text]]
+    same: dict[str, str] = {}  # a context is held once: SQuAD asks 4.6 questions of each
+    contexts = [same.setdefault(c := _whole(text, put_right), c) for text in table.columns[str(rows.pair)]]
     claims = [_claims(cell) for cell in table.columns[rows.label]]
     _check_answered(claims, table.where)
     right = [_standing(claimed, context, put_right) for claimed, context in zip(claims, contexts, strict=True)]
@@ -104,7 +106,7 @@ def usable_questions(table: Table, source: QuestionSource, split: str) -> Questi
         texts=tuple(texts[i] for i in keep),
         contexts=tuple(contexts[i] for i in keep),
         answers=tuple(right[i] for i in keep),
-        note=note_on(table, _counts(found, [texts[i] + contexts[i] for i in keep], put_right)),
+        note=note_on(table, _counts(found, (texts[i] + contexts[i] for i in keep), put_right)),
     )
 
 
@@ -155,7 +157,7 @@ def _defect(text: str, context: str, claims: Sequence[Claim], right: Sequence[An
     return None if right else "answer not in its context"
 
 
-def _counts(found: Sequence[Defect | None], kept: Sequence[str], put_right: _PutRight) -> tuple[tuple[int, str], ...]:
+def _counts(found: Sequence[Defect | None], kept: Iterable[str], put_right: _PutRight) -> tuple[tuple[int, str], ...]:
     marked = sum(BYTE_ORDER_MARK in text for text in kept)
     return (
         dropped(found, unit="question"),

@@ -100,6 +100,8 @@ def _of_language(table: Table, rows: HubSource, prefix: str) -> Table:
     keep = [i for i, name in enumerate(names) if str(name).startswith(prefix)]
     if not keep:
         raise ValueError(f"{table.where}: none of {len(names)} ids begins with {prefix!r}; get the published file")
+    if len(keep) == len(names):
+        return table
     columns = {name: [column[i] for i in keep] for name, column in table.columns.items()}
     return dataclasses.replace(table, columns=columns)
 
