@@ -19,12 +19,13 @@ from suite.attacks import Reader, Target, WordAttack, candidate_ids, find_target
 from suite.canonical import to_json
 from suite.evaluation import SAMPLE_SEED, Reported
 from suite.evaluation_spec import CLEAN, EvaluationSpec
-from suite.kinds import KINDS
+from suite.kinds import KINDS, Encoded, Kind
 from suite.kinds.cached import encode_cached
 from suite.methods import resolve_method
 from suite.models.array_file import ArrayFile
 from suite.models.checkpoints import EncoderParts, load_encoder, load_tokenizer
-from suite.models.rewriting import Rewriter, TextWords, word_tokens
+from suite.models.rewriting import Rewriter
+from suite.models.row_words import RowWords
 from suite.models.tokens import TokenRows, encode
 from suite.models.trimming import distinct_ids, kept_ids
 from suite.tasks.synonyms import embedding_neighbours, load_synonyms
@@ -106,12 +107,8 @@ def _assemble(
     distinct = sorted({line for p in texts.parallel.values() for line in (*p.source_texts, *p.target_texts)})
     place = {line: i for i, line in enumerate(distinct)}
     parallel = tokens(distinct)
-    words: TextWords | None = None
-    word_ids = np.zeros(0, dtype=np.int64)
-    if synonyms:
-        lines, pairs = texts.train.texts, texts.train.pairs
-        sets = _synonyms(chain(lines, pairs or ()), task, scale, tokenizer, root)
-        words, word_ids = word_tokens(tokenizer, lines, sets, scale.prefix, pairs)
+    words = _words(kinds[0], encoded[0], max_length, task, scale, tokenizer, root) if synonyms else None
+    word_ids = np.zeros(0, dtype=np.int64) if words is None else words.used
     reader = Reader(tokenizer=tokenizer, max_length=max_length, prefix=scale.prefix)
     used = [word_ids, parallel.ids, candidate_ids(reader, targets), *(block.rows.ids for block in encoded)]
     parts = load_encoder(
@@ -124,6 +121,10 @@ def _assemble(
     trained_ids = distinct_ids([encoded[0].rows.ids, word_ids])
     table = _trained_first(parts, trained_ids)
     train, validation, *reported = (block.with_ids(table.rows(block.rows.ids)) for block in encoded)
+    rewriter: Rewriter | None = None
+    if words is not None:
+        words = words.with_ids(table.rows(words.options.ids))
+        rewriter = Rewriter(train.rows, words, train.labels, max_length, kinds[0].unasked)
     return Workspace(
         texts=texts,
         parts=parts,
@@ -137,9 +138,7 @@ def _assemble(
                 t: (_places(p.source_texts, place), _places(p.target_texts, place)) for t, p in texts.parallel.items()
             },
         ),
-        rewriter=None
-        if words is None
-        else Rewriter(train.rows, words.renumbered(table.rows), train.labels, max_length),
+        rewriter=rewriter,
         word_attack=WordAttack(targets=targets, reader=reader, row_of=rows_by_id(table.original_ids, len(tokenizer)))
         if targets
         else None,
@@ -202,6 +201,17 @@ def _targets(texts: Texts, task: TaskSpec, lexicon: str | None, limit: int | Non
         for b in blocks
     }
     return find_targets(blocks, lexicons, SAMPLE_SEED)
+
+
+def _words(
+    kind: Kind, train: Encoded, max_length: int, task: TaskSpec, scale: Scale, tokenizer: Any, root: Path | None
+) -> RowWords:
+    """The words of the training rows, with the synonyms that may replace them."""
+    assert kind.words is not None  # a kind without trains nothing, which `plan` refuses
+    examples = train.examples
+    lines = (*examples.texts, *(examples.pairs or ()), *chain.from_iterable(examples.choices or ()))
+    synonyms = _synonyms(lines, task, scale, tokenizer, root)
+    return kind.words(tokenizer, train, max_length, scale.prefix, synonyms)
 
 
 def _synonyms(

@@ -129,11 +129,6 @@ def _check_kind(study: StudySpec, task: Task, trained: Task) -> None:
         raise ValueError(
             f"evaluation.word_attack_queries changes words under one label a text, {kind.name} has more; set it to 0"
         )
-    for method in study.method:
-        if resolve_method(method.name).synonyms and not taught.one_label:
-            raise ValueError(
-                f"method {method.name!r} replaces words, and would move what {taught.name} asks of them; leave it out"
-            )
 
 
 def _check_scale(study: StudySpec, scale: Scale, root: Path | None) -> CheckpointFacts | None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import LAYERS, make_encoder, make_tokenizer
+from tiny import LAYERS, make_encoder, make_tokenizer, rewriter_of
 
 from suite.cli import main
 from suite.kinds import KINDS, Encoded
@@ -142,7 +142,7 @@ def test_the_head_has_one_output_however_many_choices_there_are() -> None:
     assert {Classifier(make_encoder("bert"), n, Streams(0), KIND).head.out_features for n in (2, 3, 5)} == {1}
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.synonyms])
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("strength", [0, 2])
 def test_every_method_trains_on_choices_and_is_standard_without_strength(name: str, strength: int) -> None:
     method, block = METHODS[name], encoded(items(6))
@@ -150,10 +150,11 @@ def test_every_method_trains_on_choices_and_is_standard_without_strength(name: s
     if method.strength is not None:
         whole = hyperparameters(method)[method.strength].annotation is int
         given = {method.strength: strength if whole else strength / 10}
-    losses = []
+    losses, rewriter = [], rewriter_of(KIND, block, {thing: THINGS[:3] for thing in THINGS}, 40, "query: ")
     for each, settings in ((name, given), ("standard", {})):
         classifier = make_chooser()
-        view = training_pass(classifier, 0.1, Streams(5), 0, dict.fromkeys((EMBEDDINGS, f"hidden:{LAYERS}"), 1.0), None)
+        sites = dict.fromkeys((EMBEDDINGS, f"hidden:{LAYERS}"), 1.0)
+        view = training_pass(classifier, 0.1, Streams(5), 0, sites, rewriter)
         batch = block.rows.batch(np.arange(12), block.labels)
         loss = METHODS[each].loss(batch, view, StepStreams(Streams(1), 0), **settings).value
         loss.backward()  # type: ignore[no-untyped-call]  # torch's is
@@ -429,15 +430,15 @@ def study_file(tmp_path: Path, checkpoint: Path, train_on: str = "") -> Path:
     return path
 
 
-def test_word_replacement_is_refused_in_one_line(tmp_path: Path, tiny_checkpoint: Path) -> None:
+def test_word_replacement_is_planned_and_votes_are_refused_in_one_line(tmp_path: Path, tiny_checkpoint: Path) -> None:
     study = load_study(study_file(tmp_path, tiny_checkpoint))
     method = dataclasses.replace(study.method[1], name="data-augmentation", parameters={"neighbours": 2})
-    with pytest.raises(ValueError, match=r"'data-augmentation' replaces words.* multiple choice .*leave it out") as no:
-        plan(dataclasses.replace(study, method=(study.method[0], method)))
-    assert "\n" not in str(no.value)
-    votes = dataclasses.replace(study.evaluation, smoothing_samples=20)
-    with pytest.raises(ValueError, match="smoothing_samples"):
-        plan(dataclasses.replace(study, evaluation=votes))
+    assert plan(dataclasses.replace(study, method=(study.method[0], method))).methods[1] == method
+    for key, value in (("smoothing_samples", 20), ("word_attack_queries", 5)):
+        evaluation = dataclasses.replace(study.evaluation, **{key: value})
+        with pytest.raises(ValueError, match=rf"evaluation\.{key} .* multiple choice has more; set it to 0") as no:
+            plan(dataclasses.replace(study, evaluation=evaluation))
+        assert "\n" not in str(no.value)
 
 
 @pytest.mark.parametrize("train_on", ["", 'train_on = "siqa"'], ids=["copa", "siqa"])

@@ -22,7 +22,9 @@ from suite.evaluation_spec import EvaluationSpec
 from suite.methods import METHODS, StepStreams, hyperparameters
 from suite.methods.interface import EMBEDDINGS
 from suite.models.classifier import Pass, training_pass
-from suite.models.rewriting import Rewriter, truncated_lengths, word_tokens
+from suite.models.pair_tokens import truncated_lengths
+from suite.models.rewriting import Rewriter
+from suite.models.row_words import words_of_texts
 from suite.models.tokens import encode
 from suite.seeding import Streams
 from suite.tasks import SUBSETS, TASKS, HubSource, Part, hub_task
@@ -325,15 +327,15 @@ def test_pairs_are_cut_as_the_tokenizer_cuts_them(first: int, second: int, max_l
     rows = encode(tokenizer, ["light " * first], ["door " * second], max_length)
     assert rows.types is not None and len(rows.ids) <= max_length
     lengths = [len(run) for run in np.split(~rows.special, np.flatnonzero(np.diff(rows.special)) + 1) if run[0]]
-    free = [n for n in truncated_lengths([first, second], max_length - 3) if n]
-    assert lengths == free
+    kept = truncated_lengths(np.array([[first, second]]), max_length - 3)
+    assert lengths == [n for n in kept[0].tolist() if n]
 
 
 def pair_rewriter(synonyms: Mapping[str, Sequence[str]], texts: list[str], pairs: list[str], n: int = 64) -> Rewriter:
     tokenizer = make_tokenizer()
     rows = encode(tokenizer, texts, pairs, n, "please ")
-    table, _ = word_tokens(tokenizer, texts, synonyms, "please ", pairs)
-    return Rewriter(rows, table, np.arange(len(texts)), n)
+    words = words_of_texts(tokenizer, texts, pairs, "please ", synonyms)
+    return Rewriter(rows, words, np.arange(len(texts)), n)
 
 
 def halves(batch: Batch) -> list[tuple[list[str], list[str]]]:
@@ -383,9 +385,10 @@ def test_without_neighbours_a_batch_of_pairs_stays_as_it_is() -> None:
     assert again.rows == batch.rows
 
 
-def test_words_of_neither_one_text_nor_two_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 rows take 2 or 4, got 3"):
-        Rewriter(make_rows([7, 9], pairs=True), ((), (), ()), np.array([0, 1]), 128)
+def test_words_of_other_rows_are_refused() -> None:
+    words = words_of_texts(make_tokenizer(), ["a"] * 3, ["the"] * 3, "", {})
+    with pytest.raises(ValueError, match="every row has its words, got 2 rows and words of 3"):
+        Rewriter(make_rows([7, 9], pairs=True), words, np.array([0, 1]), 128)
 
 
 # Methods and a whole trial

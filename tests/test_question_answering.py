@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tiny import WORDS, make_encoder, make_tokenizer
+from tiny import WORDS, make_encoder, make_tokenizer, rewriter_of
 
 from suite.evaluation import Reported
 from suite.kinds import KINDS, Encoded
 from suite.kinds.question_answering import LONGEST_ANSWER, best_spans
-from suite.methods import METHODS, StepStreams
+from suite.methods import METHODS, StepStreams, hyperparameters
 from suite.methods.interface import EMBEDDINGS
 from suite.models.classifier import Classifier, Pass, training_pass
 from suite.models.encoder import NoDropout
@@ -186,13 +186,17 @@ def view_of(encoded: Encoded) -> Pass:
     return training_pass(classifier, 0.1, Streams(5), 0, {EMBEDDINGS: 1.0}, None)
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.synonyms])
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("strength", [0, 1])
 def test_every_method_trains_on_questions_and_is_standard_without_strength(name: str, strength: int) -> None:
     method, encoded = METHODS[name], encode(questions(LIGHTS), 24)
     batch = encoded.rows.batch(np.arange(len(encoded.rows)), encoded.labels)
-    given = {} if method.strength is None else {method.strength: strength / 10}
+    given: dict[str, float] = {}
+    if method.strength is not None:
+        whole = hyperparameters(method)[method.strength].annotation is int
+        given = {method.strength: strength if whole else strength / 10}
     view = view_of(encoded)
+    view.rewriter = rewriter_of(KIND, encoded, {"red": ["green", "blue"], "the": ["a"], "light": ["fan"]}, 24)
     loss = method.loss(batch, view, StepStreams(Streams(1), 0), **given)
     loss.value.backward()  # type: ignore[no-untyped-call]  # torch's is
     gradients = [p.grad for p in view.classifier.parameters() if p.grad is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from suite.evaluation_spec import EvaluationSpec
-from suite.kinds import KINDS, Encoded
+from suite.kinds import KINDS, Encoded, Kind
 from suite.models.classifier import Classifier
-from suite.models.rewriting import Rewriter, TextWords, Words
+from suite.models.rewriting import Rewriter
+from suite.models.row_words import Options, RowWords
 from suite.models.tokens import TokenRows, rows_from_lists
 from suite.seeding import Streams
 from suite.tasks import Examples
@@ -164,20 +165,32 @@ def make_classifier(kind: str = "bert", seed: int = 0, **more: Any) -> Classifie
     return Classifier(make_encoder(kind, **more), CLASSES, Streams(seed), KINDS["classification"])
 
 
-def make_words(texts: Sequence[Sequence[Words]]) -> TextWords:
-    """Words of texts, each given with its synonyms as tokens."""
-    place: dict[Words, int] = {}
-    of = [place.setdefault(word, len(place)) for words in texts for word in words]
-    offsets = np.cumsum([0, *(len(words) for words in texts)])
-    return TextWords(options=tuple(place), of=np.array(of, dtype=np.int32), offsets=offsets)
+def make_words(texts: Sequence[Sequence[Sequence[Sequence[int]]]], of_row: int = 1) -> RowWords:
+    """Row words from those of every text, `of_row` texts a row; of each word the tokens of itself and its synonyms."""
+    return RowWords(
+        texts=np.arange(len(texts)).reshape(-1, of_row),
+        offsets=np.concatenate([[0], np.cumsum([len(words) for words in texts])]).astype(np.int64),
+        words=np.arange(sum(len(words) for words in texts), dtype=np.int32),
+        options=Options.of([word for words in texts for word in words]),
+        used=np.zeros(0, dtype=np.int64),
+    )
+
+
+def rewriter_of(
+    kind: Kind, block: Encoded, synonyms: Mapping[str, Sequence[str]], max_length: int, prefix: str = ""
+) -> Rewriter:
+    """A rewriter of a block that a kind has encoded with the tiny tokenizer."""
+    assert kind.words is not None
+    words = kind.words(make_tokenizer(), block, max_length, prefix, synonyms)
+    return Rewriter(block.rows, words, block.labels, max_length, kind.unasked)
 
 
 def make_rewriter(data: Encoded, synonyms: int = 4, max_length: int = 128) -> Rewriter:
     """Every token is a word; its synonyms are the `synonyms` tokens that follow it in the vocabulary."""
     inner = VOCABULARY - 1 - len(MARKS)
 
-    def options(token: int) -> tuple[tuple[int, ...], ...]:
-        return tuple(((token - len(MARKS) + k) % inner + len(MARKS),) for k in range(synonyms + 1))
+    def options(token: int) -> list[list[int]]:
+        return [[(token - len(MARKS) + k) % inner + len(MARKS)] for k in range(synonyms + 1)]
 
     rows = data.rows
     spans = zip(rows.offsets[:-1], rows.offsets[1:], strict=True)

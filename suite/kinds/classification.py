@@ -13,6 +13,7 @@ from torch import Tensor
 from suite.batch import Batch
 from suite.kinds.kind import Columns, Encoded, Kind
 from suite.models.pair_tokens import encode_pairs
+from suite.models.row_words import RowWords, Synonyms, words_of_texts
 from suite.models.tokens import encode
 from suite.tasks.examples import Examples
 
@@ -22,6 +23,10 @@ def _encode(tokenizer: Any, blocks: Sequence[Examples], max_length: int, prefix:
     pairs = iter(encode_pairs(tokenizer, joined, max_length, prefix))
     rows = [encode(tokenizer, b.texts, None, max_length, prefix) if b.pairs is None else next(pairs) for b in blocks]
     return [Encoded(examples=b, rows=r, labels=b.labels) for b, r in zip(blocks, rows, strict=True)]
+
+
+def _words(tokenizer: Any, block: Encoded, max_length: int, prefix: str, synonyms: Synonyms) -> RowWords:
+    return words_of_texts(tokenizer, block.examples.texts, block.examples.pairs, prefix, synonyms)
 
 
 def _loss(logits_BC: Tensor, batch: Batch) -> Tensor:
@@ -51,5 +56,6 @@ CLASSIFICATION = Kind(
     outputs=lambda labels: labels,
     loss=_loss,
     decode=_decode,
+    words=_words,
     one_label=True,
 )

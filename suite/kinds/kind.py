@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from suite.batch import Batch
+from suite.models.row_words import RowWords, Synonyms
 from suite.models.tokens import TokenRows
 from suite.tasks.examples import Examples
 from suite.tasks.types import TaskKind
@@ -63,6 +64,8 @@ class Encoded:
 
 Encode = Callable[[Any, Sequence[Examples], int, str], list[Encoded]]
 """(fast tokenizer, blocks, most tokens of a row, prefix of every text) -> each block as tokens."""
+Words = Callable[[Any, Encoded, int, str, Synonyms], RowWords]
+"""(fast tokenizer, block with its ids, most tokens of a row, prefix, synonyms) -> the words that may be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,10 @@ class Kind:
     """(outputs of the head, batch) -> the scalar that training minimises and an attack maximises."""
     decode: Callable[[Encoded, NDArray[np.float32]], Columns]
     """(block, outputs of the head [rows or tokens, ...]) -> predictions."""
+    words: Words | None = None
+    """The words of every row, for data augmentation; none for what trains nothing."""
+    unasked: int = 0
+    """Target of a token that is asked for nothing."""
     weight: Callable[[Batch], int] = len
     """How many terms the loss of a batch is the mean of (texts, or as many for every item, unless the kind says
     otherwise): so much a part of a batch counts in the gradient of the whole."""
@@ -91,7 +98,7 @@ class Kind:
     embeds: bool = False
     """Whether it is answered from the texts' pooled states, without a head; such a task trains nothing."""
     one_label: bool = False
-    """Whether a text has one label, on which noisy copies can vote and whose words may be replaced by synonyms."""
+    """Whether a text has one label, on which noisy copies can vote and which an attack on words can change."""
     per_example_labels: bool = False
     """Whether the answers are an example's own (choices, spans), so that tasks need not share a set of labels."""
 

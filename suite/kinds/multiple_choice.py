@@ -19,6 +19,7 @@ from suite.batch import Batch, cross_entropy_within
 from suite.kinds.classification import choose
 from suite.kinds.kind import Columns, Encoded, Kind
 from suite.models.pair_tokens import Pairs, encode_pairs
+from suite.models.row_words import RowWords, Synonyms, words_of_texts
 from suite.tasks.examples import Examples
 
 
@@ -52,6 +53,10 @@ def _right(block: Examples) -> NDArray[np.int64]:
     return marks.ravel()
 
 
+def _words(tokenizer: Any, block: Encoded, max_length: int, prefix: str, synonyms: Synonyms) -> RowWords:
+    return words_of_texts(tokenizer, *_pairs(block.examples), prefix, synonyms)
+
+
 def _loss(scores_B1: Tensor, batch: Batch) -> Tensor:
     assert batch.items_B is not None  # rows of one choice each are no choice
     items = int(batch.items_B.max()) + 1
@@ -70,5 +75,6 @@ MULTIPLE_CHOICE = Kind(
     outputs=lambda labels: 1,
     loss=_loss,
     decode=_decode,
+    words=_words,
     per_example_labels=True,
 )

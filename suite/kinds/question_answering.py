@@ -19,6 +19,7 @@ from torch import Tensor
 from suite.batch import Batch, cross_entropy_within
 from suite.kinds.kind import Columns, Encoded, Kind
 from suite.models.pair_tokens import Frame
+from suite.models.row_words import SPACES, RowWords, Synonyms, words_at, words_in_rows
 from suite.models.tokens import TokenRows, positions, rows_from_lists
 from suite.tasks.answers import score_answer
 from suite.tasks.examples import Examples
@@ -35,7 +36,6 @@ START, END = 1, 2
 """Targets of a token: 1 the answer's first, 2 its last, 3 both, 0 neither."""
 TEXTS_AT_ONCE = 1000
 """Texts whose characters are looked up together: the tokenizer's own record of a token is 100 bytes and more."""
-_SPACES = np.array([code for code in range(0x3001) if chr(code).isspace()], dtype=np.uint32)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -77,7 +77,7 @@ def _without_spaces(offsets: Sequence[Sequence[tuple[int, int]]], texts: Sequenc
     sizes = np.array([len(text) for text in texts], dtype=np.int64)
     base = np.repeat(np.cumsum(sizes) - sizes, [len(row) for row in offsets])
     codes = np.frombuffer("".join([*texts, " "]).encode("utf-32-le"), dtype=np.uint32)
-    space = np.isin(codes, _SPACES)
+    space = np.isin(codes, SPACES)
     flat = np.array([*chain.from_iterable(offsets)], dtype=np.int64).reshape(-1, 2)
     first, stop = flat[:, 0] + base, flat[:, 1] + base
     while (leading := (first < stop) & space[first]).any():
@@ -181,6 +181,29 @@ def _targets(rows: TokenRows, gold: Ints, inside: Ints, lengths: Ints) -> Ints:
     return targets
 
 
+def _words(tokenizer: Any, block: Encoded, max_length: int, prefix: str, synonyms: Synonyms) -> RowWords:
+    """Words of question and context, each window's by itself, but for the prefix and what the answer's tokens are in.
+
+    A window that does not hold the whole answer points to its first special token, which no rewriting moves.
+    """
+    rows, targets, of = block.rows, block.rows.targets, block.example_of
+    assert block.marks is not None and of is not None and targets is not None
+    asked, read = [prefix + text for text in block.examples.texts], block.examples.pairs or ()
+    questions, place = _tokens(tokenizer, asked), {text: i for i, text in enumerate(dict.fromkeys([*asked, *read]))}
+    at = questions.at(asked)[of]
+    kept = np.minimum(questions.rows.lengths[at], max_length // QUESTIONS_PER_LENGTH)
+    asked_T = positions(rows.offsets[:-1] + len(Frame.of(tokenizer).ids[0]), kept)
+    first_T = block.marks[:, 0].copy()
+    first_T[asked_T] = questions.spans[positions(questions.rows.offsets[at], kept), 0]
+    text_T = np.repeat(np.array([place[text] for text in read], dtype=np.int64)[of], rows.lengths)
+    text_T[asked_T] = np.repeat(np.array([place[text] for text in asked], dtype=np.int64)[of], kept)
+    word_T, names = words_at([*place], text_T, first_T)
+    held_T = (targets > 0) | (np.cumsum(targets & START) > np.cumsum((targets & END) // END))
+    held_T[asked_T] |= (first_T[asked_T] >= 0) & (first_T[asked_T] < len(prefix))
+    word_T = np.where(rows.special | held_T, -1, word_T)
+    return words_in_rows(tokenizer, rows, word_T, names, synonyms, texts=2)
+
+
 def _loss(logits_T2: Tensor, batch: Batch) -> Tensor:
     """Mean of the cross-entropies of the first and of the last token, each among all tokens of its row."""
     assert batch.targets_T is not None
@@ -239,6 +262,7 @@ QUESTION_ANSWERING = Kind(
     outputs=lambda labels: 2,
     loss=_loss,
     decode=_decode,
+    words=_words,
     per_token=True,
     per_example_labels=True,
 )

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from suite.batch import Batch
 from suite.kinds.kind import Columns, Encoded, Kind
+from suite.models.row_words import RowWords, Synonyms, words_in_rows
 from suite.models.tokens import TokenRows, positions, rows_from_lists
 from suite.tasks.entities import count_entities
 from suite.tasks.examples import Examples
@@ -142,6 +143,20 @@ def _first_of_rows(sizes_W: Ints, counts_N: Ints, room: int) -> NDArray[np.bool_
     return first_W
 
 
+def _replaceable(tokenizer: Any, block: Encoded, max_length: int, prefix: str, synonyms: Synonyms) -> RowWords:
+    """The words that are tagged, inside and outside of entities; one that was cut or stands as unknown is left alone.
+
+    A replacement has the tag of the word at its first token. Few names have synonyms, so entities mostly stay.
+    """
+    rows = block.rows
+    assert rows.targets is not None
+    begun_T = np.cumsum(rows.targets != IGNORED)
+    before_R = np.concatenate([[0], begun_T])[rows.offsets[:-1]]
+    word_T = np.where(rows.special | (begun_T == np.repeat(before_R, rows.lengths)), -1, begun_T - 1)
+    names = [word for sentence in block.examples.words or () for word in sentence]
+    return words_in_rows(tokenizer, rows, word_T, names, synonyms)
+
+
 def _loss(logits_TC: Tensor, batch: Batch) -> Tensor:
     """Mean cross-entropy over the words of the batch."""
     assert batch.targets_T is not None
@@ -196,6 +211,8 @@ TOKEN_CLASSIFICATION = Kind(
     outputs=lambda labels: labels,
     loss=_loss,
     decode=_decode,
+    words=_replaceable,
+    unasked=IGNORED,
     weight=_asked,
     note=reading_note,
     per_token=True,

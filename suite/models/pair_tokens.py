@@ -81,7 +81,8 @@ class Frame:
         """Pairs of texts, given as rows of `bodies`, cut to `max_length` tokens together, the longer first."""
         special = np.concatenate(self.ids)
         starts, sizes = len(bodies.ids) + np.cumsum([0, *map(len, self.ids)])[:3], [len(part) for part in self.ids]
-        kept = _cut(bodies.lengths[first], bodies.lengths[second], max_length - len(special))
+        whole = np.stack([bodies.lengths[first], bodies.lengths[second]], axis=1)
+        kept = truncated_lengths(whole, max_length - len(special)).T
         rows = np.ones(len(first), dtype=np.int64)
         begins = [rows * starts[0], bodies.offsets[first], rows * starts[1], bodies.offsets[second], rows * starts[2]]
         lengths = np.stack([rows * sizes[0], kept[0], rows * sizes[1], kept[1], rows * sizes[2]], axis=1)
@@ -96,9 +97,19 @@ class Frame:
         )
 
 
-def _cut(first: Ints, second: Ints, room: int) -> tuple[Ints, Ints]:
-    """Tokens kept of both texts of every pair: `suite.models.rewriting.truncated_lengths` of many at once."""
+def truncated_lengths(lengths: Ints, room: Ints | int) -> Ints:
+    """Tokens kept of the text of every row, or of its two, so that they fit in its room: the longer gives way first.
+
+    As the strategy `longest_first` of the library `tokenizers`.
+
+    Args:
+        lengths: Tokens of every row's texts, [rows, 1 or 2].
+        room: Tokens that every row has room for, [rows] or one number.
+    """
+    if lengths.shape[1] == 1:
+        alone: Ints = np.minimum(lengths, np.reshape(room, (-1, 1)))
+        return alone
+    first, second = lengths.T
     short = np.minimum(np.minimum(first, second), room // 2)
-    whole, shorter = first + second <= room, first <= second
-    left, right = np.where(shorter, short, room - short), np.where(shorter, room - short, short)
-    return np.where(whole, first, left), np.where(whole, second, right)
+    left = np.where(first <= second, short, room - short)
+    return np.where((first + second <= room)[:, None], lengths, np.stack([left, room - left], axis=1))

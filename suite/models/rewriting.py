@@ -1,180 +1,156 @@
-"""Synonym sets at the level of tokens: rewrites a packed batch without calling the tokenizer during training."""
+"""Synonyms at the level of tokens: rewrites a packed batch without calling the tokenizer during training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from suite.batch import Batch
-from suite.models.tokens import AT_ONCE, TokenRows, rows_from_lists
+from suite.models.pair_tokens import truncated_lengths
+from suite.models.row_words import Ints, Options, RowWords, text_starts
+from suite.models.tokens import TokenRows, positions
 
-Words = tuple[tuple[int, ...], ...]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rewriter:
+    """Draws the words of training rows anew, whatever is asked of them.
+
+    Special tokens, segments, labels and items stay as they are. What a replaced word was asked for is asked of the
+    first token of what stands in its place. A row that gets longer than `max_length` is cut at the end, of two texts
+    the longer first; one that would lose what a token is asked for is left as it was.
+    """
+
+    rows: TokenRows
+    """The training rows."""
+    words: RowWords
+    """Their words; of rows whose tokens are asked for something, exactly the tokens that are there."""
+    labels: Ints
+    max_length: int
+    unasked: int = 0
+    """Target of a token that is asked for nothing."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless there are words for every row."""
+        if len(self.words) != len(self.rows):
+            raise ValueError(f"every row has its words, got {len(self.rows)} rows and words of {len(self.words)}")
+
+    def rewrite(self, batch: Batch, rng: np.random.Generator, *, neighbours: int, copies: int) -> Batch:
+        """Draw every word uniformly from itself and its nearest `neighbours` synonyms, `copies` times over.
+
+        A text that rows of an item share, such as the premise of its choices, is drawn once for all of them in every
+        copy: else the draw would tell the choices apart.
+        """
+        rows, to = np.array(batch.rows * copies, dtype=np.int64), batch.ids_T.device
+        items = self._items(rows, copies)
+        old = replace(self.rows.take(rows), rows_per_item=1)
+        found = self._spliced(old, self._draw(rows, items, rng, neighbours), items)
+        fresh = found.batch(np.arange(len(rows)), self.labels[rows], device=to, group_rows=batch.group_rows)
+        order = np.array(fresh.rows, dtype=np.int64)
+        items_B = None if batch.items_B is None else torch.from_numpy(items[order]).to(to)
+        return replace(fresh, rows=tuple(rows[order].tolist()), items_B=items_B)
+
+    def _items(self, rows: Ints, copies: int) -> Ints:
+        """Which item of which copy each row is of, numbered as in a batch, copy after copy."""
+        size = self.rows.rows_per_item
+        if size == 1:
+            return np.arange(len(rows))
+        one = np.unique(rows[: len(rows) // copies] // size, return_inverse=True)[1]
+        return np.concatenate([one + copy * (len(one) // size) for copy in range(copies)])
+
+    def _draw(self, rows: Ints, items: Ints, rng: np.random.Generator, neighbours: int) -> Drawn:
+        words = self.words
+        texts = words.texts[rows].ravel()
+        counts = words.offsets[texts + 1] - words.offsets[texts]
+        word_W = words.words[positions(words.offsets[texts], counts)].astype(np.int64)
+        drawn_W = rng.random(len(word_W))
+        if self.rows.rows_per_item > 1:
+            shared = np.repeat(items, words.texts.shape[1]) * len(words.offsets) + texts
+            _, first, like = np.unique(shared, return_index=True, return_inverse=True)
+            drawn_W = drawn_W[positions((np.cumsum(counts) - counts)[first[like]], counts)]
+        last_W = np.minimum(neighbours, words.options.synonyms(word_W))
+        return Drawn.of(words.options, counts, word_W, (drawn_W * (last_W + 1)).astype(np.int64))
+
+    def _spliced(self, old: TokenRows, drawn: Drawn, items: Ints) -> TokenRows:
+        """The rows with what was drawn in the place of their texts; where nothing was replaced, as they are."""
+        texts = self.words.texts.shape[1]
+        row_T = np.repeat(np.arange(len(old)), old.lengths)
+        starts_T, right = text_starts(old, texts)
+        first_N = np.zeros(len(drawn.sizes_N), dtype=np.int64)
+        first_N[np.repeat(right, texts)] = np.flatnonzero(starts_T)
+        room = self.max_length - np.bincount(row_T[old.special], minlength=len(old))
+        kept_N = truncated_lengths(drawn.sizes_N.reshape(-1, texts), room).ravel()
+        fits_T = drawn.place_T < kept_N[drawn.text_T]
+        changed = drawn.replaced_N.reshape(-1, texts).any(1)
+        new = right & (np.bincount(items[changed], minlength=len(old))[items] > 0)
+        targets_T = drawn.ids_T[:0]
+        if old.targets is not None:
+            targets_T = drawn.targets(old.targets, first_N, self.unasked)
+            new[drawn.text_T[~fits_T & (targets_T != self.unasked)] // texts] = False
+        stay_T, come_T = old.special | ~new[row_T], fits_T & new[drawn.text_T // texts]
+        # What was drawn comes where the first token of its text was, from which it has its segment.
+        at = np.concatenate([np.flatnonzero(stay_T), first_N[drawn.text_T[come_T]]])
+        order = np.argsort(at, kind="stable")
+        return replace(
+            old,
+            ids=np.concatenate([old.ids[stay_T], drawn.ids_T[come_T]])[order],
+            special=old.special[at[order]],
+            types=None if old.types is None else old.types[at[order]],
+            offsets=np.concatenate([[0], np.cumsum(np.bincount(row_T[at], minlength=len(old)))]),
+            targets=None if old.targets is None else np.concatenate([old.targets[stay_T], targets_T[come_T]])[order],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TextWords:
-    """The words of many texts, each with its synonyms; a word that stands in many texts is held once."""
+class Drawn:
+    """Tokens of what was drawn for some texts, text after text and none cut.
 
-    options: tuple[Words, ...]
-    """Of every distinct word its own tokens, then each synonym's, nearest first."""
-    of: NDArray[np.int32]
-    """Which of these each word is, text after text."""
-    offsets: NDArray[np.int64]
-    """Text i has the words `of[offsets[i]:offsets[i + 1]]`."""
+    Shape legend: W words, T tokens, N texts.
+    """
 
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
+    ids_T: Ints
+    text_T: Ints
+    """Which text each token is of."""
+    place_T: Ints
+    """Its place there, from 0."""
+    sizes_N: Ints
+    """Tokens of every text."""
+    replaced_N: NDArray[np.bool_]
+    """Whether any of its words was replaced."""
+    own_T: Ints
+    """Place, in the text as it was, of the same token of a word that was kept, or of the first of one that was not."""
+    added_T: NDArray[np.bool_]
+    """True at all tokens of a replacement but its first."""
 
-    def __getitem__(self, text: int) -> tuple[Words, ...]:
-        """The words of a text."""
-        return tuple(self.options[k] for k in self.of[self.offsets[text] : self.offsets[text + 1]].tolist())
-
-    def renumbered(self, rows_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> TextWords:
-        """The same words with rows of the embedding table, to which `rows_of` maps the tokenizer's ids."""
-
-        def rows(tokens: tuple[int, ...]) -> tuple[int, ...]:
-            return tuple(rows_of(np.array(tokens, dtype=np.int64)).tolist())
-
-        return replace(self, options=tuple(tuple(rows(tokens) for tokens in word) for word in self.options))
-
-
-@dataclass(frozen=True, slots=True)
-class Rewriter:
-    """For every training text, its words as tokens and each word's synonyms as tokens."""
-
-    rows: TokenRows
-    """The training texts or pairs; a rewritten one keeps their special tokens and segments."""
-    words: TextWords
-    """Those of every text; of pairs, all first texts come before all second ones."""
-    labels: NDArray[np.int64]
-    max_length: int
-
-    def __post_init__(self) -> None:
-        """Raise ValueError unless the words are those of one text, or of two, for every row."""
-        if len(self.words) not in (len(self.rows), 2 * len(self.rows)):
-            raise ValueError(
-                f"words are those of every text, then of every second text of pairs: {len(self.rows)} rows take "
-                f"{len(self.rows)} or {2 * len(self.rows)}, got {len(self.words)}"
-            )
-
-    def rewrite(self, batch: Batch, rng: np.random.Generator, *, neighbours: int, copies: int) -> Batch:
-        """Draw every word uniformly from itself and its nearest `neighbours` synonyms, `copies` times over."""
-        texts = [self._draw(row, rng, neighbours) for _ in range(copies) for row in batch.rows]
-        labels = np.concatenate([self.labels[list(batch.rows)]] * copies)
-        ids, special, types = (list(column) for column in zip(*texts, strict=True))
-        table = rows_from_lists(ids, special, None if self.rows.types is None else types)
-        fresh = table.batch(np.arange(len(texts)), labels, device=batch.ids_T.device, group_rows=batch.group_rows)
-        return Batch(
-            ids_T=fresh.ids_T,
-            lengths=fresh.lengths,
-            special_T=fresh.special_T,
-            labels_B=fresh.labels_B,
-            types_T=fresh.types_T,
-            rows=tuple((list(batch.rows) * copies)[i] for i in fresh.rows),
-            group_rows=batch.group_rows,
+    @classmethod
+    def of(cls, options: Options, counts: Ints, word_W: Ints, pick_W: Ints) -> Drawn:
+        """From the words of every text, and of each word which of its options was drawn."""
+        option_W = options.first[word_W] + pick_W
+        sizes_W = options.sizes(option_W)
+        word_T, inside_T = np.repeat(np.arange(len(sizes_W)), sizes_W), positions(np.zeros_like(sizes_W), sizes_W)
+        place_W, sizes_N = _places(sizes_W, counts)
+        own_W, _ = _places(options.sizes(options.first[word_W]), counts)
+        text_W = np.repeat(np.arange(len(counts)), counts)
+        replaced_T = pick_W[word_T] > 0
+        return cls(
+            ids_T=options.ids[positions(options.offsets[option_W], sizes_W)],
+            text_T=text_W[word_T],
+            place_T=place_W[word_T] + inside_T,
+            sizes_N=sizes_N,
+            replaced_N=np.bincount(text_W[pick_W > 0], minlength=len(counts)) > 0,
+            own_T=own_W[word_T] + np.where(replaced_T, 0, inside_T),
+            added_T=replaced_T & (inside_T > 0),
         )
 
-    def _draw(self, row: int, rng: np.random.Generator, neighbours: int) -> tuple[list[int], list[int], list[int]]:
-        """Token ids, special-token mask and segments of a row, its words drawn anew."""
-        start, stop = self.rows.offsets[row], self.rows.offsets[row + 1]
-        ids, special = self.rows.ids[start:stop], self.rows.special[start:stop]
-        types = np.zeros_like(ids) if self.rows.types is None else self.rows.types[start:stop]
-        choices = [self.words[text] for text in range(row, len(self.words), len(self.rows))]
-        kept = [_pick(words, rng, neighbours) for words in choices]
-        runs = _runs(~special)
-        if len(runs) != len(choices) or not any(any(picks) for picks in kept):
-            return ids.tolist(), special.astype(int).tolist(), types.tolist()
-        bodies = [
-            [t for k, word in zip(picks, words, strict=True) for t in word[k]]
-            for picks, words in zip(kept, choices, strict=True)
-        ]
-        room = truncated_lengths([len(body) for body in bodies], self.max_length - int(special.sum()))
-        bodies = [body[:n] for body, n in zip(bodies, room, strict=True)]
-        return (
-            _splice(ids, runs, bodies),
-            _splice(special.astype(np.int64), runs, [[0] * n for n in room]),
-            _splice(types, runs, [[int(types[first])] * n for (first, _), n in zip(runs, room, strict=True)]),
-        )
+    def targets(self, old_T: Ints, first_N: Ints, unasked: int) -> Ints:
+        """What each token is asked for, from the targets of the rows as they were and each text's first token there."""
+        return np.where(self.added_T, unasked, old_T[first_N[self.text_T] + self.own_T])
 
 
-def truncated_lengths(lengths: Sequence[int], room: int) -> list[int]:
-    """Tokens kept of a text or of two, so that together they fit in `room`: the longer gives way first.
-
-    As the strategy `longest_first` of the library `tokenizers`, so that rewritten pairs are cut as encoded ones are.
-    """
-    if sum(lengths) <= room:
-        return list(lengths)
-    if len(lengths) == 1:
-        return [room]
-    short = min(*lengths, room // 2)
-    return [short, room - short] if lengths[0] <= lengths[1] else [room - short, short]
-
-
-def _pick(words: tuple[Words, ...], rng: np.random.Generator, neighbours: int) -> list[int]:
-    """For every word, uniformly, itself (0) or one of its nearest synonyms."""
-    drawn = rng.random(len(words))
-    return [int(u * (min(neighbours, len(word) - 1) + 1)) for u, word in zip(drawn, words, strict=True)]
-
-
-def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where the mask holds: (first, one past the last) of every run."""
-    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
-
-
-def _splice(column: NDArray[np.int64], runs: Sequence[tuple[int, int]], bodies: Sequence[list[int]]) -> list[int]:
-    """The column with other values in the place of every run."""
-    whole: list[int] = []
-    place = 0
-    for (first, last), body in zip(runs, bodies, strict=True):
-        whole += [*column[place:first].tolist(), *body]
-        place = last
-    whole += column[place:].tolist()
-    return whole
-
-
-def word_tokens(
-    tokenizer: Any,
-    texts: Sequence[str],
-    synonyms: Mapping[str, Sequence[str]],
-    prefix: str = "",
-    pairs: Sequence[str] | None = None,
-) -> tuple[TextWords, NDArray[np.int64]]:
-    """Tokens of every word of every text and of the word's synonyms, and all token ids that occur in them.
-
-    Second texts of pairs follow after all first ones; the prefix is the first texts' alone, as in `encode`.
-    Words are what lies between spaces; the prefix's words have no synonyms. A text whose tokens are not the tokens of
-    its words one after another (a tokenizer that merges over spaces) gets its words' own tokens when it is rewritten.
-    """
-    place: dict[tuple[str, bool], int] = {}
-    lengths: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for start, column in ((prefix, texts), ("", pairs or ())):
-            fixed = len(start.split())
-            for text in column:
-                words = (start + text).split()
-                lengths.append(len(words))
-                yield from (place.setdefault((w, i >= fixed), len(place)) for i, w in enumerate(words))
-
-    of = np.fromiter(numbers(), dtype=np.int32)
-    tokens = _tokens(tokenizer, sorted({w for w, _ in place} | {s for g in synonyms.values() for s in g}))
-    options = tuple((tokens[w], *(tokens[s] for s in (synonyms.get(w, ()) if free else ()))) for w, free in place)
-    used = np.array(sorted({token for word in tokens.values() for token in word}), dtype=np.int64)
-    return TextWords(options=options, of=of, offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])), used
-
-
-def _tokens(tokenizer: Any, vocabulary: list[str]) -> dict[str, tuple[int, ...]]:
-    """Tokens of words, each by itself."""
-    found: dict[str, tuple[int, ...]] = {}
-    for start in range(0, len(vocabulary), AT_ONCE):
-        words = vocabulary[start : start + AT_ONCE]
-        pieces = tokenizer(
-            [[w] for w in words], is_split_into_words=True, add_special_tokens=False, return_attention_mask=False
-        )["input_ids"]
-        found |= {w: tuple(p) for w, p in zip(words, pieces, strict=True)}
-    return found
+def _places(sizes_W: Ints, counts_N: Ints) -> tuple[Ints, Ints]:
+    """Where each word begins in its text, and the tokens of every text."""
+    ends = np.concatenate([[0], np.cumsum(sizes_W)])
+    edges = ends[np.concatenate([[0], np.cumsum(counts_N)])]
+    return ends[:-1] - np.repeat(edges[:-1], counts_N), np.diff(edges)

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 METASPACE = "\u2581"
 """What a whole word's piece starts with in sentence-piece vocabularies (U+2581)."""
-
 WORDS_AT_ONCE = 4096
-"""Words whose cosines with all words are held together: 30,000 words with each other would take 3.6 GB."""
+"""Words whose cosines with all others are held at once: of 30,000 words 0.5 GB, where all with all are 3.6 GB."""
 
 
 def load_synonyms(path: Path) -> dict[str, tuple[str, ...]]:
@@ -73,15 +72,14 @@ def embedding_neighbours(
         return {}
     units_WD = _centred_units(np.asarray(embedding_VD, dtype=np.float32)[[row[METASPACE + word] for word in whole]])
     found = {}
-    for i, word in enumerate(whole):
-        if i % WORDS_AT_ONCE == 0:
-            cosines_BW = units_WD[i : i + WORDS_AT_ONCE] @ units_WD.T
-        cosine_W = cosines_BW[i % WORDS_AT_ONCE]
-        there = np.flatnonzero(cosine_W >= min_cosine)
-        order = there[np.argsort(-cosine_W[there], kind="stable")]
-        near = [whole[j] for j in order if whole[j].lower() != word.lower()]
-        if near:
-            found[word] = tuple(near[:k])
+    for start in range(0, len(whole), WORDS_AT_ONCE):
+        cosine_BW = units_WD[start : start + WORDS_AT_ONCE] @ units_WD.T
+        for word, cosine_W in zip(whole[start:], cosine_BW, strict=False):
+            close = np.flatnonzero(cosine_W >= min_cosine)
+            order = close[np.argsort(-cosine_W[close], kind="stable")]
+            near = [whole[j] for j in order if whole[j].lower() != word.lower()]
+            if near:
+                found[word] = tuple(near[:k])
     return found
 
 
