@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +15,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_multiple_choice import items
+from test_multiple_choice import copa_mirror, items
+from test_qa_tasks import by_language
 from test_question_answering import blocks, questions
+from test_tagging_tasks import mirror
+from test_tagging_tasks import written as tagged_rows
 from test_token_classification import EMPTY, stripping, tagged
 from tiny import LAYERS, WORDS, make_encoder, make_labelled, make_rewriter, make_tokenizer, make_trial, rewriter_of
 
+from suite.assembly import load_workspace
 from suite.batch import Batch
 from suite.kinds import KINDS, Encoded, Kind
 from suite.kinds.question_answering import END, START
@@ -29,6 +36,8 @@ from suite.seeding import Streams
 from suite.tasks import Examples
 from suite.tasks.examples import Answer
 from suite.training import Fit
+from suite.trial import run_trial
+from suite.trial_spec import AlignmentSpec, Scale, TaskSpec
 
 FEW = settings(deadline=None, derandomize=True, max_examples=40)
 CHOICE, TAGS, SPANS = (KINDS[name] for name in ("multiple choice", "token classification", "question answering"))
@@ -374,3 +383,45 @@ def test_rows_of_every_kind_are_drawn_anew_and_alike_from_one_stream(name: str) 
     one, same, other = (rewriter.rewrite(whole(block), rng(seed), neighbours=3, copies=1) for seed in (0, 0, 1))
     assert torch.equal(one.ids_T, same.ids_T) and not torch.equal(one.ids_T, other.ids_T)
     assert not torch.equal(one.ids_T, whole(block).ids_T) and one.special_T.sum() == whole(block).special_T.sum()
+
+
+# From file to record
+
+
+@pytest.fixture
+def mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> Path:
+    """COPA, PAN-X and TyDiQA as made up in the tests of their kinds."""
+    for name in ("SUITE_XTREME", "SUITE_HUB"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SUITE_CACHE", str(cache_dir))
+    root = by_language(copa_mirror(tmp_path / "hub"))
+    splits = {split: tagged_rows(40, seed) for seed, split in enumerate(("train", "validation", "test"))}
+    return mirror(root, "google/xtreme", {f"PAN-X.{code}": splits for code in ("en", "de")})
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "metric"),
+    [("xcopa", "et", "accuracy"), ("pan-x", "de", "entity_f1"), ("tydiqa-goldp", "fi", "f1")],
+)
+@pytest.mark.parametrize("file", [False, True], ids=["nearest", "file"])
+def test_a_trial_of_every_kind_runs_from_file_to_record(
+    tiny_checkpoint: Path, tmp_path: Path, mirrors: Path, task: str, target: str, metric: str, file: bool
+) -> None:
+    sets = {word: [WORDS[i - 1], "very new " + word] for i, word in enumerate(WORDS)} | {"lived": ["stayed"]}
+    (tmp_path / "synonyms.json").write_text(json.dumps(sets))
+    given = {"neighbours": 2, "copies": 2}
+    trial = dataclasses.replace(
+        make_trial("data-augmentation", given, max_length=64, epochs=1, validations=1, batch_size=8),
+        scale=Scale(name="tiny", checkpoint=str(tiny_checkpoint), prefix="query: "),
+        metric=metric,
+        task=TaskSpec(name=task, targets=(target,), synonyms=str(tmp_path / "synonyms.json") if file else None),
+        alignment=AlignmentSpec(metrics=("csls_p1",), pairs=20),
+    )
+    workspace = load_workspace(trial, mirrors)
+    assert workspace.rewriter is not None
+    whole_batch = whole(workspace.train)
+    found = workspace.rewriter.rewrite(whole_batch, rng(), neighbours=2, copies=2)
+    assert int(found.ids_T.max()) < workspace.trained_rows, "every token that may be drawn is trained"
+    assert not file or found.ids_T.tolist() != whole_batch.ids_T.tolist() * 2
+    record = run_trial(trial, tmp_path / "run", hub_root=mirrors)
+    assert record.state == "complete" and record.selection is not None

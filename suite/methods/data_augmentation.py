@@ -2,7 +2,8 @@
 
 Each word is drawn uniformly from itself and its synonym set, P(keep) = 1 / (k + 1) with k synonyms, independently per
 token and per copy; the original text is not added (Huang et al. 2021 and its public `perturb.py`; after SAFER, Ye et
-al. 2020). Where that code writes a fixed set of copies to disk once, here every visit draws anew.
+al. 2020). Where that code writes a fixed set of copies to disk once, here every visit draws anew. What is asked of a
+replaced word is asked of what replaces it, and the answer to a question stays (`suite.models.rewriting`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def data_augmentation(
     """Mean cross-entropy over rewritten copies of the batch.
 
     Args:
-        batch: Packed texts.
+        batch: Packed texts, with whatever is asked of them.
         model: The classifier; it knows the synonym sets.
         streams: Random streams of this update; draws come from `augment`.
         neighbours: Synonyms considered per word, nearest first, >= 0.
