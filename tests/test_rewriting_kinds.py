@@ -35,9 +35,10 @@ from suite.models.tokens import rows_from_lists
 from suite.seeding import Streams
 from suite.tasks import Examples
 from suite.tasks.examples import Answer
+from suite.tasks.types import TaskKind
 from suite.training import Fit
 from suite.trial import run_trial
-from suite.trial_spec import AlignmentSpec, Scale, TaskSpec
+from suite.trial_spec import AlignmentSpec, Metric, Scalar, Scale, TaskSpec
 
 FEW = settings(deadline=None, derandomize=True, max_examples=40)
 CHOICE, TAGS, SPANS = (KINDS[name] for name in ("multiple choice", "token classification", "question answering"))
@@ -315,7 +316,7 @@ def test_the_loss_of_copies_is_the_mean_over_their_items() -> None:
 # All kinds
 
 
-def block_of(name: str) -> tuple[Encoded, Rewriter]:
+def block_of(name: TaskKind) -> tuple[Encoded, Rewriter]:
     """Some examples of a kind, a good part of whose words have synonyms."""
     kind, sets = KINDS[name], {word: WORDS[i + 1 : i + 4] for i, word in enumerate(WORDS)}
     drawn = rng(3)
@@ -337,7 +338,7 @@ TRAINED = [name for name, kind in KINDS.items() if not kind.embeds]
 BY_KIND = pytest.mark.parametrize("name", TRAINED)
 
 
-def fit_of(name: str, method: str, **more: int) -> Fit:
+def fit_of(name: TaskKind, method: str, **more: int) -> Fit:
     block, rewriter = block_of(name)
     classifier = Classifier(make_encoder("bert"), len(block.examples.label_names), Streams(2), KINDS[name])
     sites = ("embeddings", *(f"hidden:{layer}" for layer in range(LAYERS + 1)))
@@ -347,7 +348,7 @@ def fit_of(name: str, method: str, **more: int) -> Fit:
 
 @BY_KIND
 @pytest.mark.parametrize("copies", [1, 3])
-def test_without_neighbours_every_kind_trains_as_standard_bit_for_bit(name: str, copies: int) -> None:
+def test_without_neighbours_every_kind_trains_as_standard_bit_for_bit(name: TaskKind, copies: int) -> None:
     ends = []
     for fit in (fit_of(name, "standard"), fit_of(name, "data-augmentation", neighbours=0, copies=copies)):
         losses = [fit._update()["loss"] for _ in range(3)]
@@ -357,7 +358,7 @@ def test_without_neighbours_every_kind_trains_as_standard_bit_for_bit(name: str,
 
 
 @BY_KIND
-def test_with_neighbours_every_kind_trains_and_not_as_standard(name: str) -> None:
+def test_with_neighbours_every_kind_trains_and_not_as_standard(name: TaskKind) -> None:
     one, other = fit_of(name, "standard"), fit_of(name, "data-augmentation", neighbours=3, copies=2)
     losses = [[fit._update()["loss"] for _ in range(3)] for fit in (one, other)]
     assert np.isfinite(losses).all() and losses[0] != losses[1]
@@ -366,7 +367,7 @@ def test_with_neighbours_every_kind_trains_and_not_as_standard(name: str) -> Non
 
 
 @BY_KIND
-def test_without_neighbours_a_batch_of_every_kind_stays_as_it_is(name: str) -> None:
+def test_without_neighbours_a_batch_of_every_kind_stays_as_it_is(name: TaskKind) -> None:
     block, rewriter = block_of(name)
     chosen = block.rows.rows_of(rng(1).permutation(len(block))[:9])
     batch = block.rows.batch(chosen, block.labels, group_rows=4)
@@ -378,7 +379,7 @@ def test_without_neighbours_a_batch_of_every_kind_stays_as_it_is(name: str) -> N
 
 
 @BY_KIND
-def test_rows_of_every_kind_are_drawn_anew_and_alike_from_one_stream(name: str) -> None:
+def test_rows_of_every_kind_are_drawn_anew_and_alike_from_one_stream(name: TaskKind) -> None:
     block, rewriter = block_of(name)
     one, same, other = (rewriter.rewrite(whole(block), rng(seed), neighbours=3, copies=1) for seed in (0, 0, 1))
     assert torch.equal(one.ids_T, same.ids_T) and not torch.equal(one.ids_T, other.ids_T)
@@ -405,11 +406,11 @@ def mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path) ->
 )
 @pytest.mark.parametrize("file", [False, True], ids=["nearest", "file"])
 def test_a_trial_of_every_kind_runs_from_file_to_record(
-    tiny_checkpoint: Path, tmp_path: Path, mirrors: Path, task: str, target: str, metric: str, file: bool
+    tiny_checkpoint: Path, tmp_path: Path, mirrors: Path, task: str, target: str, metric: Metric, file: bool
 ) -> None:
     sets = {word: [WORDS[i - 1], "very new " + word] for i, word in enumerate(WORDS)} | {"lived": ["stayed"]}
     (tmp_path / "synonyms.json").write_text(json.dumps(sets))
-    given = {"neighbours": 2, "copies": 2}
+    given: dict[str, Scalar] = {"neighbours": 2, "copies": 2}
     trial = dataclasses.replace(
         make_trial("data-augmentation", given, max_length=64, epochs=1, validations=1, batch_size=8),
         scale=Scale(name="tiny", checkpoint=str(tiny_checkpoint), prefix="query: "),
