@@ -213,6 +213,14 @@ def test_an_array_file_holds_its_pieces(sizes: list[int], tail: tuple[int, ...])
     assert np.array_equal(found, known) and found.shape == known.shape and found.dtype == known.dtype
 
 
+def test_where_the_cache_cannot_be_written_the_systems_temporary_files_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SUITE_CACHE", str(tmp_path / "file"))
+    assert column(["a", "b", "c", "d"]) == ["a", "b", "c", "d"]
+
+
 # Memory
 
 

@@ -12,7 +12,7 @@ from suite.models.array_file import ArrayFile
 from suite.models.tokens import TokenRows
 from suite.tasks.examples import Examples
 
-SLICE = 20_000
+SLICE = 10_000
 """Examples of a slice. A text that stands in several slices is tokenised in each."""
 
 Arrays = dict[str, NDArray[Any]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from suite.batch import Batch
 
-AT_ONCE = 10_000
+AT_ONCE = 2_000
 """Texts that are tokenised together: until they are numbers in arrays, a token takes 100 bytes and more."""
 
 
