@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from typing import Any
@@ -17,14 +18,27 @@ def to_json(record: Any) -> Any:
     A field that was `ADDED` after records had been written is left out where it has its default: the digests of older
     records stay theirs.
     """
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        values = ((f, getattr(record, f.name)) for f in dataclasses.fields(record))
-        return {f.name: to_json(value) for f, value in values if not ("added" in f.metadata and value == f.default)}
+    kind = type(record)
+    if kind in _PLAIN:
+        return record
     if isinstance(record, dict):
         return {key: to_json(value) for key, value in record.items()}
     if isinstance(record, tuple | list):
         return [to_json(value) for value in record]
-    return record
+    if not dataclasses.is_dataclass(kind):
+        return record
+    values = ((name, getattr(record, name), default) for name, default in _fields(kind))
+    return {name: to_json(value) for name, value, default in values if value != default or default is _ALWAYS}
+
+
+_PLAIN = frozenset([str, float, int, bool, type(None)])
+_ALWAYS = object()
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Names of a record's fields, each with the value at which it is left out."""
+    return tuple((f.name, f.default if "added" in f.metadata else _ALWAYS) for f in dataclasses.fields(kind))
 
 
 def digest(value: Any) -> str:

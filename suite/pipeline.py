@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from suite.comparison_spec import PublishedClaim
-from suite.look_log import load_looks, log_looks
+from suite.look_log import Look, load_looks, log_looks
 from suite.plan import Plan
+from suite.receipts import Reading, file_digest, read_receipt, receipt_of, write_receipt
 from suite.records import RunRecord
 from suite.results import Results, SeedPlan, Verdict, load_results, save_results
 from suite.running import Best, Observer, Runner, refit_spec, untouched_spec
@@ -29,6 +30,7 @@ class Pipeline:
 
     plan: Plan
     runner: Runner
+    reading: Reading = field(default_factory=Reading)
 
     @classmethod
     def of(cls, plan: Plan, observers: Sequence[Observer] = ()) -> Pipeline:
@@ -73,19 +75,22 @@ class Pipeline:
 
     def records(self) -> list[RunRecord]:
         """Every record that belongs to the study file as it is now; runs of an older one are left alone."""
-        from suite.tuning import best, trial_run_ids
+        from suite.tuning import best, open_storage, trial_run_ids
+        from suite.tuning.service import has_storage
 
         study, folder = self.plan.study, self.runner.folder
+        storage = study.tune.storage
+        opened = open_storage(storage, folder) if has_storage(storage, folder) else None
         wanted = [folder.run(untouched_spec(study, scale)) for scale in study.scale]
         for scale in study.scale:
             for method in study.method:
-                wanted += [folder.named(run_id) for run_id in trial_run_ids(self.runner, scale, method)]
+                wanted += [folder.named(run_id) for run_id in trial_run_ids(self.runner, scale, method, opened)]
                 try:
-                    found = best(self.runner, scale, method)
+                    found = best(self.runner, scale, method, opened)
                 except ValueError:
                     continue  # not tuned yet, so not refitted: the exported tables say what is missing
                 wanted += [folder.run(refit_spec(study, found, seed)) for seed in study.refit.seeds]
-        return [record for path in wanted if (record := _read(path)) is not None]
+        return [record for path in wanted if (record := self.reading.read(path)) is not None]
 
     def compare(self) -> Results:
         """Test every robust method against the baseline, keep the result beside the records and log the look.
@@ -98,7 +103,13 @@ class Pipeline:
         study, folder = self.plan.study, self.runner.folder
         records = [r for r in self.records() if r.spec.phase == "refit"]
         places = {r.run_id: folder.run(r.spec) for r in records}
-        results, looks = compare_study(study, records, places, items=self._items, looks=load_looks(folder.looks))
+        earlier = load_looks(folder.looks)
+        made_of = self.reading.made_of(records, study, self._items, sorted({*map(_seen, earlier)}))
+        receipt = read_receipt(folder.receipt("compare"))
+        if receipt is not None and receipt.holds(made_of, folder.root):
+            log_looks(receipt.looked_again(), folder.looks)
+            return load_results(folder.results)
+        results, looks = compare_study(study, records, places, items=self._items, looks=earlier)
         if not results.comparisons:
             raise NothingToCompare(
                 f"there is nothing to compare: {len(records)} refits have ended, and a comparison needs two seeds of "
@@ -106,6 +117,8 @@ class Pipeline:
             )
         log_looks(looks, folder.looks)  # before anybody sees the results
         save_results(results, folder.results)
+        written = receipt_of(made_of, folder.root, [folder.results])
+        write_receipt(folder.receipt("compare"), replace(written, looks=tuple(looks)))
         return results
 
     def results(self) -> Results:
@@ -143,13 +156,18 @@ class Pipeline:
 
     def export(self, to: Path) -> list[Path]:
         """Write tables, figures and summary of the records and the comparisons made last."""
-        from suite.report import export
+        from suite.report import write_report
 
-        return export(self.plan.study, self.records(), self.results(), to)
+        records, folder = self.records(), self.runner.folder
+        made_of = self.reading.made_of(records, self.plan.study, file_digest(folder.results))
+        receipt = read_receipt(folder.receipt("export"))
+        if receipt is not None and receipt.holds(made_of, to):
+            return [to / name for name in receipt.files]
+        written = write_report(self.plan.study, records, self.results(), to)
+        write_receipt(folder.receipt("export"), receipt_of(made_of, to, written.files, written.removed))
+        return written.files
 
 
-def _read(folder: Path) -> RunRecord | None:
-    from suite.records import load_record
-
-    path = folder / "record.json"
-    return load_record(path) if path.is_file() else None
+def _seen(look: Look) -> tuple[str, ...]:
+    """A look as later ones pay for it: when it was does not matter."""
+    return look.scale, look.treatment, look.baseline, str(look.declared), str(look.used), repr(look.p)

@@ -261,8 +261,13 @@ def save_record(record: RunRecord, folder: Path) -> Path:
 
 def load_record(path: Path) -> RunRecord:
     """Read a record; ValueError names the file and what is wrong with it."""
+    return parse_record(path.read_bytes(), path)
+
+
+def parse_record(data: bytes, path: Path) -> RunRecord:
+    """The record that a file holds; ValueError names the file and what is wrong with it."""
     try:
-        return _RECORD.validate_json(path.read_bytes())
+        return _RECORD.validate_json(data)
     except ValidationError as error:
         raise ValueError(f"{path} is not a run record: {_fault(error)}; delete it to run it again") from None
 

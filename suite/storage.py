@@ -42,6 +42,10 @@ class StudyFolder:
         """The log of every look at results."""
         return self.root / "looks.jsonl"
 
+    def receipt(self, verb: str) -> Path:
+        """What a verb made last, and of what."""
+        return self.root / "receipts" / f"{verb}.json"
+
     def run(self, spec: TrialSpec) -> Path:
         """The folder of a trial."""
         return self.root / "runs" / spec.run_id

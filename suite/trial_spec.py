@@ -202,8 +202,15 @@ class AlignmentSpec:
         law(self.pairs >= 20, f"pairs is at least 20 for retrieval to mean anything, got {self.pairs}")
 
 
+class _Digested:
+    """Room for a digest that was worked out: a thousand runs are asked for their names tens of times each."""
+
+    __slots__ = ("_digest",)
+    _digest: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialSpec:
+class TrialSpec(_Digested):
     """One training run, or one look at an untouched checkpoint: enough to run, alone."""
 
     __pydantic_config__ = STRICT
@@ -234,7 +241,11 @@ class TrialSpec:
     @property
     def digest(self) -> str:
         """SHA-256 over every field: two trials with one digest are the same run."""
-        return digest(to_json(self))
+        try:
+            return self._digest
+        except AttributeError:
+            object.__setattr__(self, "_digest", digest(to_json(self)))
+            return self._digest
 
     @property
     def run_id(self) -> str:

@@ -31,6 +31,7 @@ FLOORS = [
     {"training", "attacks", "evaluation", "texts", "workspace", "assembly", "provenance", "trial"},
     {
         "storage",
+        "receipts",
         "running",
         "plan",
         "probe",

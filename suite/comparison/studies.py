@@ -11,7 +11,7 @@ from suite.comparison.design import Design
 from suite.comparison.explain import explain
 from suite.comparison.judging import judge
 from suite.comparison.looking import Standing, looks_of, price_of
-from suite.comparison.runs import read_arm
+from suite.comparison.runs import Layout, read_arm
 from suite.look_log import Look
 from suite.records import RunRecord
 from suite.results import Results
@@ -54,11 +54,11 @@ def contests_of(
     """Every (scale, robust method) beside the baseline that has two seeds of both; arguments as `compare_study`."""
     design = Design.of(study, shared_items=items == "shared")
     complete = [r for r in records if r.spec.phase == "refit" and r.state == "complete"]
-    found = {}
+    found, layouts = {}, list[Layout]()
     for key in [(scale.name, method.name) for scale in study.scale for method in study.method]:
         mine = [r for r in complete if (r.spec.scale.name, r.spec.method) == key]
         if mine:
-            found[key] = read_arm(mine, folder_of)
+            found[key] = read_arm(mine, folder_of, layouts)
     contests = []
     for scale, method in [(scale.name, method) for scale in study.scale for method in study.robust_methods]:
         pair = [found[key] for key in ((scale, method), (scale, study.comparison.baseline)) if key in found]

@@ -72,7 +72,21 @@ def tables(study: StudySpec, records: Sequence[RunRecord], results: Results) -> 
     return [main, *others, *built, *beside, claims]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an export left in its folder."""
+
+    files: list[Path]
+    removed: list[str]
+    """Paths below the folder of what there is too little data for; an earlier export may have had them."""
+
+
 def export(study: StudySpec, records: Sequence[RunRecord], results: Results, folder: Path) -> list[Path]:
+    """Write what `write_report` does; returns its files."""
+    return write_report(study, records, results, folder).files
+
+
+def write_report(study: StudySpec, records: Sequence[RunRecord], results: Results, folder: Path) -> Written:
     """Write all tables (CSV, Parquet, Markdown, LaTeX) and figures (PNG, SVG), `report.html` and `summary.md`.
 
     What there is too little data for is left out and named in the summary; its files of an earlier export are removed.
@@ -94,10 +108,11 @@ def export(study: StudySpec, records: Sequence[RunRecord], results: Results, fol
     report.content["summary.md"] = write_summary(study, said, report.listed).encode()
     for name, data in report.content.items():
         write_atomically(folder / name, data)
-    for stem in report.left_out:
-        for end in (*_TABLE_FORMATS, *_FIGURE_FORMATS, "html"):
-            (folder / f"{stem}.{end}").unlink(missing_ok=True)
-    return [folder / name for name in report.content]
+    ends = (*_TABLE_FORMATS, *_FIGURE_FORMATS, "html")
+    removed = [f"{stem}.{end}" for stem in report.left_out for end in ends]
+    for name in removed:
+        (folder / name).unlink(missing_ok=True)
+    return Written([folder / name for name in report.content], removed)
 
 
 @dataclass(slots=True)

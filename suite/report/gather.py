@@ -37,7 +37,7 @@ def refits(study: StudySpec, records: Iterable[RunRecord]) -> dict[Arm, list[Run
             continue
         by_seed = found.setdefault((spec.scale.name, spec.method), {})
         other = by_seed.setdefault(spec.seed, record)
-        if other.run_id != record.run_id:
+        if other is not record and other.run_id != record.run_id:
             raise ValueError(
                 f"one refit per scale, method and seed, got {other.run_id} and {record.run_id}; "
                 "one is of an older study file: move its folder away"

@@ -42,8 +42,9 @@ def to_html(table: Table, tested: Tested | None = None) -> Markup:
     """
     from markupsafe import Markup
 
-    heads = [_Head(table.columns[i].header, _classes(table, i), table.columns[i].unit) for i in table.shown]
-    rows = [[_cell_parts(table, r, i, tested or {}) for i in table.shown] for r in range(len(table.rows))]
+    classes = {i: _classes(table, i) for i in table.shown}
+    heads = [_Head(table.columns[i].header, own, table.columns[i].unit) for i, own in classes.items()]
+    rows = [[_cell_parts(table, r, i, own, tested or {}) for i, own in classes.items()] for r in range(len(table.rows))]
     signature = Markup(html.escape(table.signature).replace("|", "|<wbr>"))
     body = templates().get_template("table.html").render(table=table, heads=heads, rows=rows, signature=signature)
     return Markup(body)
@@ -75,11 +76,11 @@ def _classes(table: Table, i: int) -> str:
     return " ".join(filter(None, [column.alignment, "prose" if column.kind == "prose" else "", places.get(i)]))
 
 
-def _cell_parts(table: Table, r: int, i: int, tested: Tested) -> _CellParts:
+def _cell_parts(table: Table, r: int, i: int, classes: str, tested: Tested) -> _CellParts:
     column, cell = table.columns[i], table.rows[r][i]
     return _CellParts(
         text=column.text(cell.value),
-        classes=_classes(table, i),
+        classes=classes,
         value=_sort_value(cell),
         mark=next((_ELEMENTS[mark] for mark in ("best", "second") if mark in cell.marks), ""),
         dagger=DAGGER if "significant" in cell.marks else "",

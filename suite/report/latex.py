@@ -163,9 +163,10 @@ class _Grid:
 def _floats(table: Table, settings: dict[int, Setting], face: _Face, blocks: list[list[int]]) -> Iterator[list[_Grid]]:
     """Blocks of columns, each with all its rows, one after another onto as few pages as they need."""
     held: list[_Grid] = []
+    stems = _Stems.of(table)
     for block in blocks:
-        for rows in _pages(table, [settings[i] for i in block], face):
-            grid = _grid(table, settings, face, block, rows)
+        for rows in _pages(stems, [settings[i] for i in block], face):
+            grid = _grid(stems, settings, face, block, rows)
             if held and sum(g.height for g in held) + grid.height > _TEXT_HEIGHT:
                 yield held
                 held = []
@@ -173,14 +174,15 @@ def _floats(table: Table, settings: dict[int, Setting], face: _Face, blocks: lis
     yield held
 
 
-def _pages(table: Table, block: Sequence[Setting], face: _Face) -> Iterator[range]:
+def _pages(stems: _Stems, block: Sequence[Setting], face: _Face) -> Iterator[range]:
     """Rows that fit one page; a page ends with a group of rows where that leaves it more than half full."""
-    heights = [face.line * max(setting.lines[r] for setting in block) for r in range(len(table.rows))]
-    starts = [r for r in range(len(table.rows)) if r and _stem(table, r) != _stem(table, r - 1)]
+    heights = [face.line * max(setting.lines[r] for setting in block) for r in range(len(stems.rows))]
+    starts = [r for r in range(1, len(stems.rows)) if stems.rows[r] != stems.rows[r - 1]]
+    parted = set(starts)
     room = _TEXT_HEIGHT - _head_height(block, face)
     first, used = 0, 0.0
     for r, height in enumerate(heights):
-        used += height + (_SPACE if r in starts else 0)
+        used += height + (_SPACE if r in parted else 0)
         if used > room and r > first:
             half = first + (r - first) / 2
             end = max((start for start in starts if half < start <= r), default=r)
@@ -197,9 +199,9 @@ def _head_height(block: Sequence[Setting], face: _Face) -> float:
     return face.line * max(len(setting.head) for setting in block) + 4 * _SPACE
 
 
-def _grid(table: Table, settings: dict[int, Setting], face: _Face, block: list[int], rows: range) -> _Grid:
+def _grid(stems: _Stems, settings: dict[int, Setting], face: _Face, block: list[int], rows: range) -> _Grid:
     shown = [settings[i] for i in block]
-    lines = list(_lines(table, settings, block, rows))
+    lines = list(_lines(stems, settings, block, rows))
     heads = [setting.heading(first=n == 0, last=n == len(block) - 1) for n, setting in enumerate(shown)]
     height = sum(face.line * max(setting.lines[r] for setting in shown) for r in rows)
     return _Grid(
@@ -213,24 +215,29 @@ def _grid(table: Table, settings: dict[int, Setting], face: _Face, block: list[i
 _PART = r"\addlinespace"
 
 
-def _lines(table: Table, settings: dict[int, Setting], block: list[int], rows: range) -> Iterator[str]:
+def _lines(stems: _Stems, settings: dict[int, Setting], block: list[int], rows: range) -> Iterator[str]:
     """Table rows; what a row's labels share with the row above is left out, and groups are parted by a little space."""
-    stems = _stems(table)
     for r in rows:
-        here, above = _stem(table, r), _stem(table, r - 1) if r > rows.start else ()
+        here, above = stems.rows[r], stems.rows[r - 1] if r > rows.start else ()
         if above and here != above:
             yield _PART
-        shared = {i for n, i in enumerate(stems) if here[: n + 1] == above[: n + 1]}
+        shared = {i for n, i in enumerate(stems.columns) if here[: n + 1] == above[: n + 1]}
         yield " & ".join(settings[i].blank if i in shared else settings[i].cells[r] for i in block) + r" \\"
 
 
-def _stems(table: Table) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class _Stems:
     """The label columns in words, less the last ones as far as these tell every row from every other."""
-    stems = [i for i in table.shown if table.columns[i].role == "label" and table.columns[i].alignment == "left"]
-    while stems and len({tuple(row[i].value for i in stems) for row in table.rows}) == len(table.rows):
-        stems.pop()
-    return stems
 
+    columns: list[int]
+    rows: list[tuple[object, ...]]
+    """What each row says in those columns."""
 
-def _stem(table: Table, r: int) -> tuple[object, ...]:
-    return tuple(table.rows[r][i].value for i in _stems(table))
+    @classmethod
+    def of(cls, table: Table) -> _Stems:
+        columns = [i for i in table.shown if table.columns[i].role == "label" and table.columns[i].alignment == "left"]
+        rows: list[tuple[object, ...]] = [tuple(row[i].value for i in columns) for row in table.rows]
+        while columns and len(set(rows)) == len(rows):
+            columns.pop()
+            rows = [row[:-1] for row in rows]
+        return cls(columns, rows)

@@ -2,6 +2,7 @@ r"""Any text as plain ASCII that pdflatex sets without packages, and how wide Co
 
 from __future__ import annotations
 
+import functools
 import itertools
 import textwrap
 import unicodedata
@@ -58,16 +59,20 @@ _DIGITS = {
     **dict.fromkeys(f"+±<>={MINUS}{TIMES}~^…", 1.6),
 }
 """Width of a character in digits of the same size; every other has one digit's, code points are counted as written."""
+_KNOWN = 1 << 14
+"""Texts remembered: a table of thousands of rows says the same few again and again."""
 _LONGEST = 24
 """A word of running text longer than this may be broken within."""
 
 
+@functools.lru_cache(_KNOWN)
 def spelled(text: str) -> str:
     """One line of text in which every character that `escape_latex` has no command for is a code point, `[U+4E2D]`."""
     composed = unicodedata.normalize("NFC", " ".join(text.split()))
     return "".join(c if _command(c) is not None else f"[U+{ord(c):04X}]" for c in composed)
 
 
+@functools.lru_cache(_KNOWN)
 def escape_latex(text: str) -> str:
     """Text as pdflatex sets it literally, in ASCII; what it has no letter for is written as its code point."""
     line = spelled(text)
@@ -82,6 +87,7 @@ def escape_running(text: str) -> str:
     return " ".join(_breakable(word) for word in spelled(text).split(" "))
 
 
+@functools.lru_cache(_KNOWN)
 def width(text: str) -> float:
     """Width of a line in digits of its own size, as Computer Modern sets it; other faces are narrower."""
     return sum(_DIGITS.get(_stem(c), 1.0) for c in spelled(text))

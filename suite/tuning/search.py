@@ -166,14 +166,14 @@ class Search:
         )
 
 
-def best(runner: Runner, scale: Scale, method: MethodSpec) -> Best:
+def best(runner: Runner, scale: Scale, method: MethodSpec, storage: BaseStorage | None = None) -> Best:
     """The best configuration of one (scale, method); ValueError while tuning has not ended."""
-    return Search(runner, scale, method).best()
+    return Search(runner, scale, method, storage).best()
 
 
-def trial_run_ids(runner: Runner, scale: Scale, method: MethodSpec) -> list[str]:
+def trial_run_ids(runner: Runner, scale: Scale, method: MethodSpec, storage: BaseStorage | None = None) -> list[str]:
     """Run ids of every tuning trial that has ended, by number; empty when none was started."""
     if not has_storage(runner.study.tune.storage, runner.folder):
         return []
-    trials = open_study(runner, scale, method).get_trials(deepcopy=False)
+    trials = open_study(runner, scale, method, storage).get_trials(deepcopy=False)
     return [str(t.user_attrs[RUN_ID]) for t in trials if RUN_ID in t.user_attrs]
