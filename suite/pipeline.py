@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from suite.canonical import digest
 from suite.comparison_spec import PublishedClaim
 from suite.look_log import Look, load_looks, log_looks
 from suite.plan import Plan
@@ -103,10 +104,9 @@ class Pipeline:
         study, folder = self.plan.study, self.runner.folder
         records = [r for r in self.records() if r.spec.phase == "refit"]
         places = {r.run_id: folder.run(r.spec) for r in records}
-        earlier = load_looks(folder.looks)
-        made_of = self.reading.made_of(records, study, self._items, sorted({*map(_seen, earlier)}))
+        earlier, runs = load_looks(folder.looks), self.reading.made_of(records, study, self._items)
         receipt = read_receipt(folder.receipt("compare"))
-        if receipt is not None and receipt.holds(made_of, folder.root):
+        if receipt is not None and receipt.holds(digest([runs, _seen(earlier)]), folder.root):
             log_looks(receipt.looked_again(), folder.looks)
             return load_results(folder.results)
         results, looks = compare_study(study, records, places, items=self._items, looks=earlier)
@@ -117,7 +117,8 @@ class Pipeline:
             )
         log_looks(looks, folder.looks)  # before anybody sees the results
         save_results(results, folder.results)
-        written = receipt_of(made_of, folder.root, [folder.results])
+        # This look costs nothing the next time: it was at the same seeds.
+        written = receipt_of(digest([runs, _seen((*earlier, *looks))]), folder.root, [folder.results])
         write_receipt(folder.receipt("compare"), replace(written, looks=tuple(looks)))
         return results
 
@@ -168,6 +169,6 @@ class Pipeline:
         return written.files
 
 
-def _seen(look: Look) -> tuple[str, ...]:
-    """A look as later ones pay for it: when it was does not matter."""
-    return look.scale, look.treatment, look.baseline, str(look.declared), str(look.used), repr(look.p)
+def _seen(looks: Iterable[Look]) -> list[tuple[str, ...]]:
+    """Looks as later ones pay for them: each once, and when it was does not matter."""
+    return sorted({(k.scale, k.treatment, k.baseline, str(k.declared), str(k.used), repr(k.p)) for k in looks})
