@@ -1,23 +1,28 @@
 """What tracking a run costs the study, against logging the same data with MLflow's fluent API.
 
-    python benchmarks/tracking.py [--runs 3] [--trial-seconds 20]
+    python benchmarks/tracking.py [--runs 3] [--trial-seconds 20] [--store sqlite postgresql]
 
 A typical run: 12 languages x 6 subsets x 2 metrics, 420 alignment statistics, a loss every 10 of 400 updates, 8
-validations, 2 artifacts. Both sides write into a new sqlite database each, take turns, and are warm (mlflow imported,
-database made): that start costs either side a few seconds once per study, ours in the background. The suite's run lasts
-as long as a trial, its points spread over it, so that what live curves cost is in; the peer's takes what it takes.
+validations, 2 artifacts. `sqlite`: each side writes into a new database of its own. `postgresql`: both write to one
+tracking server on a real PostgreSQL, over HTTP. They take turns and are warm (mlflow imported, tables made): that start
+costs either side a few seconds once per study, ours in the background. The suite's run lasts as long as a trial, its
+points spread over it, so that what live curves cost is in; the peer's takes what it takes.
 Printed: per run the time the study waits, the CPU time of the whole process, and their ratios; then both as shares of a
-trial. A trial uses a core or more, so the share of CPU bounds by how much the background slows it.
+trial. A trial uses a core or more, so the share of CPU bounds by how much the background slows it. Contract: tracking
+to a server on PostgreSQL takes less than 1 % of a trial. What the server itself and PostgreSQL use is printed beside
+it: they may run elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -26,9 +31,11 @@ import numpy as np
 
 from suite.evaluation_spec import CLEAN, EvaluationSpec
 from suite.records import AlignmentScore, Progress, RunRecord, Score, save_record
-from suite.tracking import Tracker, is_uploaded, metrics_of, params_of, tags_of
+from suite.tracking import Tracker, is_uploaded, metrics_of, params_of, start_server, tags_of
 from suite.trial_spec import AlignmentSpec, Scale, TaskSpec, TrainSpec, TrialSpec
 
+ROOT = Path(__file__).resolve().parent.parent
+STORES = ("sqlite", "postgresql")
 LANGUAGES = ("en", "ar", "bg", "cs", "de", "el", "es", "eu", "fr", "hu", "pl", "th")
 SUBSETS = (CLEAN, "polarity", "unseen-templates", "char-noise", "code-mixed", "embedding-attack")
 ALIGNMENT = ("cosine_p1", "csls_p1", "cosine_margin", "linear_cka", "mutual_knn", "isotropy")
@@ -46,6 +53,8 @@ class Cost:
     """By which the study stood still."""
     cpu: float
     """Of all threads of the process."""
+    served: float = 0.0
+    """Of the tracking server and its database."""
 
 
 def make_run(seed: int, folder: Path) -> tuple[RunRecord, Path]:
@@ -129,23 +138,65 @@ def log_naively(record: RunRecord, folder: Path) -> Cost:
     return Cost(waited=time.perf_counter() - begun, cpu=time.process_time() - cpu)
 
 
-def measure(runs: int, seconds: float, home: Path) -> tuple[list[Cost], list[Cost]]:
+def measure(runs: int, seconds: float, home: Path, place: Place) -> tuple[list[Cost], list[Cost]]:
     """Costs of each run by either way, taken in turns after one run each to warm up."""
     import mlflow
 
-    uri = f"sqlite:///{home / 'ours' / 'mlflow.db'}"
-    (home / "ours").mkdir()
-    (home / "peer").mkdir()
-    mlflow.set_tracking_uri(f"sqlite:///{home / 'peer' / 'mlflow.db'}")
-    mlflow.create_experiment("peer", artifact_location=(home / "peer").as_uri())
+    mlflow.set_tracking_uri(place.peer)
+    if not place.servers:
+        mlflow.create_experiment("peer", artifact_location=(home / "peer").as_uri())
     mlflow.set_experiment("peer")
     ours, peers = [], []
-    with Tracker(uri, "ours") as tracker:
+    with Tracker(place.ours, "ours") as tracker:
         for seed in range(runs + 1):
             record, folder = make_run(seed, home / "runs")
-            ours.append(track(tracker, uri, record, folder, seconds))
-            peers.append(log_naively(record, folder))
+            served = place.served()
+            own = track(tracker, place.ours, record, folder, seconds)
+            ours.append(replace(own, served=place.served() - served))
+            served = place.served()
+            peer = log_naively(record, folder)
+            peers.append(replace(peer, served=place.served() - served))
     return ours[1:], peers[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where both sides track to."""
+
+    ours: str
+    peer: str
+    servers: tuple[int, ...] = ()
+    """Processes that serve it, whose children count too."""
+
+    def served(self) -> float:
+        """CPU seconds of those so far."""
+        import psutil
+
+        roots = [psutil.Process(number) for number in self.servers]
+        times = [one.cpu_times() for root in roots for one in (root, *root.children(recursive=True))]
+        return sum(t.user + t.system for t in times)
+
+
+@contextmanager
+def place_of(store: str, home: Path) -> Iterator[Place | None]:
+    """An empty store; none where there is no PostgreSQL on this machine."""
+    if store == "sqlite":
+        for name in ("ours", "peer"):
+            (home / name).mkdir()
+        yield Place(*(f"sqlite:///{home / name / 'mlflow.db'}" for name in ("ours", "peer")))
+        return
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    from team_server import postgres, postgres_binaries
+
+    binaries = postgres_binaries()
+    if binaries is None:
+        yield None
+        return
+    with postgres(binaries) as running:
+        url = running.database("createdb", "mlflow").replace("@", f":{running.password}@")
+        master = int((running.folder / "data" / "postmaster.pid").read_text().split()[0])
+        with start_server(url.replace("postgresql:", "postgresql+psycopg:"), home, 0) as server:
+            yield Place(server.url, server.url, (server.process.pid, master))
 
 
 def main() -> None:
@@ -153,18 +204,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--trial-seconds", type=float, default=20.0, help="length of a trial")
+    parser.add_argument("--store", nargs="*", default=STORES, choices=STORES)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        ours, peers = measure(arguments.runs, arguments.trial_seconds, Path(folder))
-        record, _ = make_run(0, Path(folder) / "size")
+        record, _ = make_run(0, Path(folder))
     print(f"{len(metrics_of(record))} final values and {len(record.curve)} points of curves per run; median of runs")
-    print(f"{'seconds per run':<22}{'suite':>10}{'fluent API':>12}{'ratio':>10}{'suite, of a trial':>20}")
-    for label, own, peer in (
-        ("study waits", median(c.waited for c in ours), median(c.waited for c in peers)),
-        ("CPU, all threads", median(c.cpu for c in ours), median(c.cpu for c in peers)),
-    ):
-        share = own / arguments.trial_seconds
-        print(f"{label:<22}{own:>10.5f}{peer:>12.3f}{peer / own:>9.1f}x{share:>20.4%}")
+    for store in arguments.store:
+        with tempfile.TemporaryDirectory() as folder, place_of(store, Path(folder)) as place:
+            if place is None:
+                print(f"{store}: not on this machine")
+                continue
+            show(store, *measure(arguments.runs, arguments.trial_seconds, Path(folder), place), arguments.trial_seconds)
+
+
+def show(store: str, ours: list[Cost], peers: list[Cost], seconds: float) -> None:
+    """Print one store's table."""
+    print(f"{store + ': seconds per run':<28}{'suite':>10}{'fluent API':>12}{'ratio':>10}{'suite, of a trial':>20}")
+    for label, name in (("study waits", "waited"), ("CPU, all threads", "cpu"), ("CPU of the servers", "served")):
+        own, peer = (median(getattr(cost, name) for cost in costs) for costs in (ours, peers))
+        if peer:
+            print(f"  {label:<26}{own:>10.5f}{peer:>12.3f}{peer / own:>9.1f}x{own / seconds:>20.4%}")
 
 
 if __name__ == "__main__":
