@@ -10,7 +10,6 @@ from suite.evaluation_spec import CLEAN
 from suite.naming import metric_name, parse_metric_name
 from suite.palette import method_colour
 from suite.records import AlignmentScore, RunRecord
-from suite.texts import selection_metric
 from suite.trial_spec import TrialSpec
 
 PARAM_LIMIT = 6000
@@ -94,6 +93,8 @@ def metrics_of(record: RunRecord) -> dict[str, float]:
     split = record.spec.evaluation.report_on
     metrics = _zero_shot(record) | _mean_alignment(record)  # first, as compare pages plot the first metric
     if record.selection is not None:
+        from suite.texts import selection_metric  # torch comes with it: 130 MB that `suite ui` would keep
+
         metric = selection_metric(record.spec.task, record.spec.metric)
         metrics[metric_name(record.spec.select_on, "final", metric=metric)] = record.selection
     metrics |= {metric_name(split, s.language, metric=s.metric, subset=s.subset): s.value for s in record.scores}

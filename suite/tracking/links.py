@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from suite.naming import metric_name
 from suite.spec import StudySpec
-from suite.texts import selection_metric
 from suite.tracking.describe import COMPARISON, GROUP_TAG
 from suite.tracking.views import charts_link, compare_link, model_link, run_link, table_link
 
@@ -47,9 +45,8 @@ def study_links(server: str, study: StudySpec) -> dict[str, str]:
         return {}
     root = _root(server)
     links = {"table of refits": table_link(root, found), "charts by scale and method": charts_link(root, found)}
-    chosen = selection_metric(study.task, study.tune.metric)
-    metric = metric_name(study.tune.select_on, "final", metric=chosen)
-    refits = [_refit(run, metric) for run in _search(server, found, "tags.phase = 'refit' and tags.state = 'complete'")]
+    runs = _search(server, found, "tags.phase = 'refit' and tags.state = 'complete'")
+    refits = [_refit(run, study.tune.select_on) for run in runs]
     for scale, (robust, baseline) in pairs(refits, study.comparison.baseline).items():
         label = f"{scale}: {robust.method} against {baseline.method}, seed {robust.seed}"
         links[label] = compare_link(root, found, [baseline.run_id, robust.run_id])
@@ -79,16 +76,22 @@ def pairs(refits: list[Refit], baseline: str) -> dict[str, tuple[Refit, Refit]]:
     return chosen
 
 
-def _refit(run: dict[str, Any], metric: str) -> Refit:
+def _refit(run: dict[str, Any], split: str) -> Refit:
     tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
-    metrics = {m["key"]: float(m["value"]) for m in run["data"].get("metrics", ())}
+    metrics = ((str(m["key"]), float(m["value"])) for m in run["data"].get("metrics", ()))
     return Refit(
         run_id=run["info"]["run_id"],
         scale=tags["scale"],
         method=tags["method"],
         seed=int(tags["seed"]),
-        selection=metrics.get(metric, float("-inf")),
+        selection=next((value for name, value in metrics if _selects(name, split)), float("-inf")),
     )
+
+
+def _selects(name: str, split: str) -> bool:
+    """Whether a metric is the one that its run was selected by: each run logs one final value on that split."""
+    head, _, last = name.rpartition("/")
+    return head.partition(".")[0] == split and last == "final"
 
 
 def _find_experiment(server: str, name: str) -> str | None:
