@@ -7,8 +7,9 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +65,13 @@ def check(arguments: argparse.Namespace) -> int:
 def tune(arguments: argparse.Namespace) -> int:
     """Tune every (scale, method)."""
     with pipeline_of(arguments, tuning=True) as pipeline:
-        return finish(arguments, list(pipeline.tune()))
+        return finish(arguments, ended_runs(arguments, pipeline.tune()))
 
 
 def refit(arguments: argparse.Namespace) -> int:
     """Retrain the best configurations on fresh seeds."""
     with pipeline_of(arguments, refits=True) as pipeline:
-        return finish(arguments, list(pipeline.refit()))
+        return finish(arguments, ended_runs(arguments, pipeline.refit()))
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -96,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _all_runs(arguments: argparse.Namespace, pipeline: Pipeline) -> list[RunRecord]:
     """Tune and refit, here or by workers."""
     if arguments.executor is None:
-        return [*pipeline.tune(), *pipeline.refit()]
+        return [*bare(pipeline.tune()), *bare(pipeline.refit())]
     from suite.cli.working import run_by_workers
 
     return run_by_workers(arguments, pipeline)
@@ -194,6 +195,17 @@ def _mirror(pipeline: Pipeline, tracker: Any, arguments: argparse.Namespace) -> 
 def _results(arguments: argparse.Namespace, study: StudySpec) -> Path:
     to: Path | None = getattr(arguments, "to", None)
     return to or Path("results") / study.name
+
+
+def ended_runs(arguments: argparse.Namespace, records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Wait for every run to end; the whole of a record is kept only where it will be shown."""
+    return list(records if arguments.json else bare(records))
+
+
+def bare(records: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    """Records without what was measured, which is on disk: a driver of a thousand runs would hold 200 MB of it."""
+    for record in records:
+        yield replace(record, scores=(), pairs=(), alignment=(), curve=(), provenance=None)
 
 
 def finish(arguments: argparse.Namespace, records: list[RunRecord]) -> int:

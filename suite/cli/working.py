@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.cli.stages import finish, pipeline_of
+from suite.cli.stages import ended_runs, finish, pipeline_of
 
 if TYPE_CHECKING:
     from suite.executors import Order, Placement
@@ -40,7 +40,7 @@ def worker(arguments: argparse.Namespace) -> int:
     if arguments.storage is not None:
         os.environ["SUITE_STORAGE"] = arguments.storage
     with pipeline_of(arguments, tuning=True, refits=True) as pipeline:
-        return finish(arguments, list(pipeline.work()))
+        return finish(arguments, ended_runs(arguments, pipeline.work()))
 
 
 def add_executor(verb: argparse.ArgumentParser) -> None:
