@@ -7,6 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+_PARTIAL = ".partial"
+
 
 def this_process() -> str:
     """`HOST:PID:START`, where the start time tells a process from a later one with the same id."""
@@ -20,6 +22,22 @@ def is_dead(owner: str) -> bool:
     if host != socket.gethostname() or not pid.isdecimal():
         return False
     return _started(int(pid)) != start
+
+
+def partial_of(path: Path) -> Path:
+    """Where this process writes a file before it takes its place; what dead processes left there is removed."""
+    sweep(path)
+    return path.with_name(f".{path.name}.{this_process()}{_PARTIAL}")
+
+
+def sweep(path: Path) -> None:
+    """Remove what processes that are gone have left of a file: a killed one cannot, and a checkpoint may be large."""
+    if not path.parent.is_dir():
+        return
+    for other in path.parent.iterdir():
+        owner = other.name.removeprefix(f".{path.name}.").removesuffix(_PARTIAL)
+        if other.name == f".{path.name}.{owner}{_PARTIAL}" and is_dead(owner):
+            other.unlink(missing_ok=True)
 
 
 def _started(pid: int) -> str:

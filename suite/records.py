@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from suite.canonical import to_json
 from suite.evaluation_spec import CLEAN
+from suite.ownership import partial_of
 from suite.trial_spec import TrialSpec, names_a_folder
 
 State = Literal["complete", "pruned", "failed"]
@@ -240,8 +241,8 @@ _RECORD = TypeAdapter(RunRecord)
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write so that a reader sees the old content or the whole new one, even after a crash."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_of(path)
     try:
         with partial.open("wb") as file:
             file.write(data)

@@ -60,6 +60,10 @@ class StudyFolder:
             raise ValueError(f"a run id names a folder, got {run_id!r} from the storage of trials; repair the storage")
         return self.root / "runs" / run_id
 
+    def has_record(self, run_id: str) -> bool:
+        """Whether a run has ended here."""
+        return (self.named(run_id) / "record.json").is_file()
+
     def finished(self, spec: TrialSpec) -> RunRecord | None:
         """The record of a trial that has ended, none while it has not.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,11 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from suite.batch import Batch
+from suite.checkpoint import read_checkpoint, write_checkpoint
 from suite.kinds import Encoded
 from suite.methods import StepStreams, resolve_method
 from suite.models.classifier import Classifier, training_pass
@@ -183,32 +181,20 @@ class Fit:
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser moments, position and curve, atomically."""
-        tensors = dict(_state(self.classifier, self.optimiser))
         meta = {"digest": self.spec.digest, "step": str(self.step), "curve": json.dumps(self.curve)}
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            save_file(tensors, partial, metadata=meta)
-            partial.replace(path)
-        except SafetensorError as error:  # a full disk, as the library tells it
-            raise OSError(f"a checkpoint cannot be written to {path}: {error}") from None
-        finally:
-            partial.unlink(missing_ok=True)
+        write_checkpoint(path, dict(_state(self.classifier, self.optimiser)), meta)
 
     def load(self, path: Path) -> bool:
         """Continue from a checkpoint of this very trial; false when there is none that can be used."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                meta = file.metadata()
-                if meta.get("digest") != self.spec.digest:
-                    return False
-                step, curve = int(meta["step"]), [(int(s), str(n), float(v)) for s, n, v in json.loads(meta["curve"])]
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # the file is no mapping
-        except Exception:  # an absent, torn or corrupt file all mean: start from the beginning
+        found = read_checkpoint(path)
+        if found is None:
             return False
-        if not _fits(self.classifier, tensors):
+        tensors, meta = found
+        if meta["digest"] != self.spec.digest or not _fits(self.classifier, tensors):
             return False
         _restore(self.classifier, self.optimiser, tensors)
-        self.step, self.curve = step, curve
+        self.step = int(meta["step"])
+        self.curve = [(int(step), str(name), float(value)) for step, name, value in json.loads(meta["curve"])]
         return True
 
 

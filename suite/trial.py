@@ -18,6 +18,7 @@ from suite.evaluation import Evaluation, evaluate
 from suite.models.classifier import Classifier
 from suite.models.predict import embed_texts
 from suite.naming import metric_name
+from suite.ownership import sweep
 from suite.provenance import provenance
 from suite.records import (
     ATTACKED,
@@ -116,6 +117,7 @@ def run_trial(
     record = _record(spec, outcome, _provenance(workspace, classifier), clock.done(), started)
     save_record(record, folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    sweep(folder / CHECKPOINT)
     return record
 
 

@@ -79,7 +79,7 @@ def _take(claims: Claims, works: Iterator[Work]) -> tuple[Claim, Work] | None:
 def refit_works(runner: Runner, claims: Claims, bests: Sequence[Best], scales: Sequence[Scale]) -> Iterator[Work]:
     """Refits and looks at untouched checkpoints that have ended nowhere."""
     for spec in refit_specs(runner.study, bests, scales):
-        if not _is_recorded(runner.folder, spec.run_id) and not claims.is_done(spec.run_id):
+        if not runner.folder.has_record(spec.run_id) and not claims.is_done(spec.run_id):
             yield Work(spec.run_id, partial(runner.run, spec))
 
 
@@ -92,14 +92,14 @@ def refit(runner: Runner, claims: Claims, bests: Sequence[Best], scales: Sequenc
     specs = list(refit_specs(runner.study, bests, scales))
     told = set()
     for spec in specs:
-        if _is_recorded(runner.folder, spec.run_id):
+        if runner.folder.has_record(spec.run_id):
             told.add(spec.run_id)
             yield runner.run(spec)
     for record in work(claims, lambda: refit_works(runner, claims, bests, scales)):
         told.add(record.run_id)
         yield record
     others = [spec for spec in specs if spec.run_id not in told]
-    elsewhere = [spec.run_id for spec in others if not _is_recorded(runner.folder, spec.run_id)]
+    elsewhere = [spec.run_id for spec in others if not runner.folder.has_record(spec.run_id)]
     if elsewhere:
         where = f"such as {elsewhere[0]} in {claims.place(elsewhere[0])}"
         raise ValueError(
@@ -108,10 +108,6 @@ def refit(runner: Runner, claims: Claims, bests: Sequence[Best], scales: Sequenc
         )
     for spec in others:
         yield runner.run(spec)
-
-
-def _is_recorded(folder: StudyFolder, run_id: str) -> bool:
-    return (folder.root / "runs" / run_id / "record.json").is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +134,10 @@ class Crowd:
         return [search.best() for search in self.searches]
 
     def tuning(self) -> Iterator[Work]:
-        """Tuning trials that may be run by now."""
+        """Tuning trials that may be run by now, those whose record was deleted included."""
         for search in self.searches:
             yield from search.works()
+            yield from (work for work in search.lost() if not self.claims.is_done(work.name))
 
     def anything(self) -> Iterator[Work]:
         """Those, and the refits of every (scale, method) whose tuning has ended."""

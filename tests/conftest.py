@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 # One thread a process, before anything imports torch: tests run side by side, one process for each core, and most of
@@ -25,3 +26,11 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny import save_checkpoint
 
     return save_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny-bert")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many faults were survived, where that was tested."""
+    tested = sys.modules.get("fault_studies")
+    if tested is not None and tested.SURVIVED:
+        kinds = ", ".join(f"{number} x {kind}" for kind, number in tested.SURVIVED.items())
+        terminalreporter.write_line(f"{tested.SURVIVED.total()} faults survived: {kinds}")

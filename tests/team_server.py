@@ -84,6 +84,13 @@ class Postgres:
     def stop(self) -> None:
         self._run("pg_ctl", "-m", "fast", "-w", "stop")
 
+    def kill(self) -> None:
+        """SIGKILL to it and its backends, which are a session of their own."""
+        process = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+        os.killpg(process, signal.SIGKILL)
+        while Path(f"/proc/{process}").exists():
+            time.sleep(0.02)
+
     def database(self, verb: str, name: str) -> str:
         """`createdb` or `dropdb`; returns the address without the password."""
         words = [str(self.binaries / verb), "-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, "-w", name]

@@ -28,7 +28,7 @@ FLOORS = [
     },
     {"seeding", "batch", "methods", "alignment"},
     {"tasks", "models", "kinds"},
-    {"training", "attacks", "evaluation", "texts", "workspace", "assembly", "provenance", "trial"},
+    {"checkpoint", "training", "attacks", "evaluation", "texts", "workspace", "assembly", "provenance", "trial"},
     {
         "storage",
         "receipts",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from tiny import make_trial
 
 from suite.evaluation_spec import CLEAN, EvaluationSpec
+from suite.ownership import partial_of, this_process
 from suite.records import (
     AlignmentScore,
     Provenance,
@@ -199,6 +202,18 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_litter(tmp_path: Path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_write(tmp_path: Path) -> None:
+    path, code = tmp_path / "record.json", "import os, sys, pathlib; from suite.ownership import partial_of\n"
+    code += "partial_of(pathlib.Path(sys.argv[1])).write_bytes(b'half'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    (tmp_path / f".other.json.{this_process()}.partial").touch()
+    mine = partial_of(path)
+    mine.touch()
+    assert len(list(tmp_path.iterdir())) == 2
+    write_atomically(path, b"whole")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f".other.json.{this_process()}.partial", "record.json"]
 
 
 def test_what_cannot_be_put_in_place_leaves_no_litter(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from test_method_conformance import settings as strong
 from tiny import make_classifier, make_fit, make_labelled, make_trial
 
 from suite.batch import Batch
+from suite.checkpoint import content
 from suite.methods import METHODS, Loss, Method, StepStreams
 from suite.methods.interface import Model
 from suite.methods.standard import standard
@@ -143,7 +144,7 @@ def test_frozen_embeddings_are_checkpointed_with_the_rest(tmp_path: Path) -> Non
 
 
 def rewrite(path: Path, **changes: Any) -> None:
-    """Change the tensors or the metadata of a checkpoint; a tensor of none is dropped."""
+    """Change the tensors or the metadata of a checkpoint, by itself sound; a tensor of none is dropped."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
@@ -156,7 +157,14 @@ def rewrite(path: Path, **changes: Any) -> None:
             tensors.pop(key)
         else:
             tensors[key] = value
-    save_file(tensors, path, metadata=meta)
+    save_file(tensors, path, metadata={**meta, "content": str(changes.get("content", content(tensors, meta)))})
+
+
+def flip(path: Path, share: float) -> None:
+    """Turn over one bit, at a share of the file's length."""
+    data = bytearray(path.read_bytes())
+    data[int(share * len(data))] ^= 1
+    path.write_bytes(data)
 
 
 SPOILT = {
@@ -165,10 +173,13 @@ SPOILT = {
     "torn": lambda path: path.write_bytes(path.read_bytes()[:5000]),
     "noise": lambda path: path.write_bytes(b"\xff" * 5000),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "with a bit flipped in a weight": lambda path: flip(path, 0.5),
+    "with a bit flipped in a moment": lambda path: flip(path, 0.99),
+    "with a bit flipped in the header": lambda path: flip(path, 0.001),
     "of another trial": lambda path: rewrite(path, digest="0" * 64),
     "without metadata": lambda path: save_file(load_file(path), path),
-    "with a broken curve": lambda path: rewrite(path, curve="[[1, 2"),
-    "with a broken step": lambda path: rewrite(path, step="two"),
+    "with a broken curve": lambda path: rewrite(path, curve="[[1, 2", content="stale"),
+    "with a broken step": lambda path: rewrite(path, step="two", content="stale"),
     "without a weight": lambda path: rewrite(path, **{"weight/head.bias": None}),
     "of another vocabulary": lambda path: rewrite(
         path, **{"weight/encoder.embeddings.word_embeddings.weight": torch.zeros(5, 32)}

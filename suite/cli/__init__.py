@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 from suite import __version__
 from suite.cli.archiving import add_archive, add_unpack, archive, unpack
 from suite.cli.catalogue import add_tasks, tasks
-from suite.cli.codes import DONE, FAILED, INTERRUPTED, MISUSED
+from suite.cli.codes import DONE, FAILED, INTERRUPTED, MISUSED, SIGNALLED
 from suite.cli.comparing import add_compare, add_plan, add_verify, compare, plan, verify
 from suite.cli.modelling import add_model, model
 from suite.cli.replaying import add_env, add_replay, env, replay
 from suite.cli.stages import check, export, refit, run, tune, ui
+from suite.cli.syncing import sync
 from suite.cli.working import add_executor, add_worker, worker
+from suite.law import root_of
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "MISUSED", "main"]
 
@@ -37,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on where it stood", INTERRUPTED)
+    except SystemExit as asked:  # by a signal that the tracker turns into this, so that runs left open are ended
+        if not isinstance(asked.code, int) or asked.code <= SIGNALLED:
+            raise
+        name = signal.Signals(asked.code - SIGNALLED).name
+        return _complain(f"interrupted by {name}; the same command goes on where it stood", asked.code)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -46,13 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"{error.strerror or error}{where}; no finished run is lost: put it right and repeat", FAILED)
     except Exception as error:  # a database, a driver, a bug: still one line, and no finished run is lost
-        first = (str(error).strip().splitlines() or ["no message"])[0]
+        root = root_of(error)
+        first = (str(root).strip().splitlines() or ["no message"])[0]
         where = "SUITE_DEBUG=1 shows where"
-        return _complain(f"{type(error).__name__}: {first}; no finished run is lost ({where})", FAILED)
+        return _complain(f"{type(root).__name__}: {first}; no finished run is lost ({where})", FAILED)
 
 
 def _complain(line: str, code: int) -> int:
-    if os.environ.get("SUITE_DEBUG") and code != INTERRUPTED:
+    if os.environ.get("SUITE_DEBUG") and code < SIGNALLED:
         raise
     print(f"suite: {' '.join(line.splitlines())}", file=sys.stderr)  # what a file holds may have line ends
     return code
@@ -85,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--method", action="append", default=[], metavar="NAME", help="only this method (repeatable)")
         verb.add_argument("--quiet", action="store_true", help="no progress, only errors")
         verb.add_argument("--json", action="store_true", help="the result as JSON on standard output")
-        if name in ("export", "run"):
+        if name in ("export", "run", "sync"):
             verb.add_argument("--to", type=Path, metavar="DIR", help="folder of the tables (default: results/STUDY)")
         if name == "check":
             verb.add_argument("--probe", action="store_true", help="time a few updates and estimate the cost")
@@ -110,6 +119,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "archive": (archive, "put a finished study into one file, from which it is compared and exported again anywhere"),
     "unpack": (unpack, "put the runs of an archive back into a home, for `suite replay` and `suite env`"),
     "tasks": (tasks, "list the tasks: languages, sizes, licence, and where they can be loaded from now"),
+    "sync": (sync, "upload to the tracking store what it missed; run nothing"),
     "ui": (ui, "start the tracking server and print the addresses of a study's pages"),
 }
 

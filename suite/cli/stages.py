@@ -187,12 +187,13 @@ def ended(arguments: argparse.Namespace) -> Iterator[Pipeline | Finished]:
 
 def _mirror(pipeline: Pipeline, tracker: Any, arguments: argparse.Namespace) -> None:
     """Bring the comparison run up to date once there are comparisons and exported tables."""
-    rows, tables = pipeline.results().comparisons, _results(arguments, pipeline.plan.study)
+    rows, tables = pipeline.results().comparisons, results_folder(arguments, pipeline.plan.study)
     if rows and (tables / "summary.md").is_file():
         tracker.comparison(pipeline.plan.study, rows, tables)
 
 
-def _results(arguments: argparse.Namespace, study: StudySpec) -> Path:
+def results_folder(arguments: argparse.Namespace, study: StudySpec) -> Path:
+    """Where a study's tables are exported to."""
     to: Path | None = getattr(arguments, "to", None)
     return to or Path("results") / study.name
 
@@ -228,7 +229,7 @@ def _states(records: list[RunRecord]) -> dict[str, int]:
 
 
 def _exported(arguments: argparse.Namespace, runs: Pipeline | Finished) -> int:
-    folder = _results(arguments, runs.study)
+    folder = results_folder(arguments, runs.study)
     written = runs.export(folder)
     if arguments.json:
         emit([str(path) for path in written])

@@ -65,6 +65,7 @@ def connect(uri: str) -> MlflowClient:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback for what is told in a line here
     from mlflow.tracking import MlflowClient
 
     path = sqlite_path(uri)
@@ -148,6 +149,16 @@ class Mirror:
                 return run, present
             self.client.delete_run(run.info.run_id)
         return self._create(record.spec, _start(record)), {}
+
+    def known(self) -> set[str]:
+        """MLflow's ids of the runs that are there and not deleted."""
+        found, token = set[str](), None
+        while True:
+            page = self.client.search_runs([self.experiment_id], max_results=1000, page_token=token)
+            found |= {str(run.info.run_id) for run in page}
+            token = page.token
+            if not token:
+                return found
 
     def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
         """Write the study's comparison run."""

@@ -13,14 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.law import root_of
 from suite.records import Progress
 from suite.results import Comparison
 from suite.spec import StudySpec
 from suite.study_file import load_study
-from suite.tracking.address import Unreachable, check_tracking, mask
+from suite.tracking.address import Unreachable, check_tracking, mask, sqlite_path
 from suite.tracking.artifacts import write_pins
 from suite.tracking.describe import shorten
-from suite.tracking.upload import is_finished, is_uploaded
+from suite.tracking.upload import MARK, is_finished, is_uploaded, read_mark
 from suite.trial_spec import TrialSpec
 
 if TYPE_CHECKING:
@@ -116,6 +117,12 @@ class Session:
             (self._pending if self._is_silent else self._refused)[folder] = None
         return uploaded
 
+    def restore(self, folders: Sequence[Path]) -> None:
+        """Upload what the store has not, whatever marks say: it may have been emptied, or put back from a backup."""
+        self._attempt("runs are not looked for in the store", lambda mirror: _forget(folders, mirror.known()))
+        for folder in folders:
+            self.sync(folder)
+
     def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
         """Write the study's comparison run."""
         self._attempt(
@@ -188,9 +195,22 @@ class Session:
             _LOG.warning("%s", line)
 
 
+def _forget(folders: Sequence[Path], known: set[str]) -> None:
+    """Take away the marks of runs that are not there."""
+    for folder in folders:
+        mark = read_mark(folder)
+        if mark is not None and mark.run_id not in known:
+            (folder / MARK).unlink()
+
+
 def _reason(error: Exception, uri: str) -> str:
     """The first line of an error, with the remedy where it is known."""
     text = mask(str(error).strip() or type(error).__name__)
+    if "sqlalche.me" in text:  # with the statement and what was to be written
+        text = mask(str(root_of(error)).strip())
+    path = sqlite_path(uri)
+    if path is not None and ("is not a database" in text or "malformed" in text):
+        return f"{path} is damaged; move it away, then `suite sync` fills a new one from the runs' folders"
     if "out-of-date database schema" in text:
         return f"the store was written by an older MLflow; copy it, then run `mlflow db upgrade {mask(uri)}`"
     return shorten(text.splitlines()[0], 300)

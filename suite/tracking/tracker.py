@@ -74,6 +74,11 @@ class Tracker:
         for folder in list(folders):
             self._submit(partial(Session.sync, folder=folder))
 
+    def restore(self, folders: Iterable[Path]) -> None:
+        """Upload whatever of these run folders is not in the store, and end the runs there whose process is gone."""
+        kept = tuple(folders)
+        self._submit(lambda session: session.restore(kept))
+
     def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
         """Write the study's one comparison run, with every file of the folder of exported tables and figures."""
         kept = tuple(comparisons)

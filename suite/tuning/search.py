@@ -68,6 +68,8 @@ class Search:
         self.generations = _generations(runner)
         self._left = list(range(runner.study.tune.trials))
         self._best: Best | None = None
+        self._ended: dict[int, str] | None = None
+        """Run id by number, of trials that had ended when this process first asked."""
 
     def left(self) -> list[int]:
         """Numbers of the budget's trials that have not ended."""
@@ -83,6 +85,15 @@ class Search:
             if self.generations.start(number) <= left[0]:
                 yield Work(f"{self.study.study_name}/{number}", partial(self.run, number))
 
+    def lost(self) -> Iterator[Work]:
+        """Trials that had ended before this process came and have no record in this home: deleted, or elsewhere."""
+        if self._ended is None:
+            trials = self.study.get_trials(deepcopy=False)[: self.runner.study.tune.trials]
+            self._ended = {t.number: str(t.user_attrs[RUN_ID]) for t in trials if RUN_ID in t.user_attrs}
+        for number, run_id in self._ended.items():
+            if not self.runner.folder.has_record(run_id):
+                yield Work(f"{self.study.study_name}/{number}", partial(self.run, number))
+
     def run(self, number: int) -> RunRecord:
         """Run a trial, or go on with one whose worker is gone: same parameters, same seed, from its last checkpoint."""
         trial, curve = self._begin(number)
@@ -91,6 +102,7 @@ class Search:
         spec = tuning_spec(self.runner.study, self.scale, self.method.name, drawn, rate, number)
         record = self.runner.run(spec, lambda progress: self._judge(trial, curve, progress))
         with suppress(UpdateFinishedTrialError):  # by a worker that had been taken for dead, with the same result
+            self._complete(trial, curve, record)
             trial.set_user_attr(RUN_ID, record.run_id)
             if record.reason:
                 trial.set_user_attr(REASON, record.reason)
@@ -106,11 +118,22 @@ class Search:
             self.study._storage.set_trial_state_values(there._trial_id, TrialState.RUNNING)
         return optuna.Trial(self.study, there._trial_id), dict(there.intermediate_values)
 
+    def _complete(self, trial: optuna.Trial, curve: dict[int, float], record: RunRecord) -> None:
+        """Report what the storage has not of the curve of a run that ended before this process, or this storage."""
+        for step, name, value in record.curve:
+            if name == self._selected_by and step not in curve:
+                trial.report(value, step)
+
+    @property
+    def _selected_by(self) -> str:
+        """Name of the metric that configurations are chosen by."""
+        study = self.runner.study
+        metric = selection_metric(study.task, study.tune.metric)
+        return metric_name(study.tune.select_on, study.task.source, metric=metric)
+
     def _judge(self, trial: optuna.Trial, curve: dict[int, float], progress: Progress) -> str | None:
         """Feed the pruner the source-language validation curve; a reason when it stops the trial."""
-        study, step = self.runner.study, progress.step
-        metric = selection_metric(study.task, study.tune.metric)
-        value = progress.metrics[metric_name(study.tune.select_on, study.task.source, metric=metric)]
+        step, value = progress.step, progress.metrics[self._selected_by]
         if step not in curve:
             with suppress(UpdateFinishedTrialError):
                 trial.report(value, step)

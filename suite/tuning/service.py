@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 import warnings
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +36,29 @@ def open_storage(configured: str | None, folder: StudyFolder) -> BaseStorage:
         return _connect(url)
     folder.root.mkdir(parents=True, exist_ok=True)
     with locked(folder.root):
+        _check_file(folder.optuna)
         return _database(f"sqlite:///{folder.optuna}")
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a database that is damaged, while nobody has built on it.
+
+    Raises:
+        ValueError: one line that says which file, and that it can be made again.
+    """
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as connection:
+            ((found,),) = connection.execute("pragma quick_check(1)").fetchall()
+    except sqlite3.OperationalError:  # locked, or a full disk: whoever uses it next says so
+        return
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise ValueError(
+            f"{path} is damaged ({found}); delete it: every trial that has ended is taken from its record again"
+        )
 
 
 def _database(url: str) -> BaseStorage:
