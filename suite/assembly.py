@@ -209,7 +209,7 @@ def _words(
     """The words of the training rows, with the synonyms that may replace them."""
     assert kind.words is not None  # a kind without trains nothing, which `plan` refuses
     examples = train.examples
-    lines = (*examples.texts, *(examples.pairs or ()), *chain.from_iterable(examples.choices or ()))
+    lines = chain(examples.texts, examples.pairs or (), chain.from_iterable(examples.choices or ()))
     synonyms = _synonyms(lines, task, scale, tokenizer, root)
     return kind.words(tokenizer, train, max_length, scale.prefix, synonyms)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,13 +82,12 @@ def words_of_texts(
     words one after another (a tokenizer that merges over spaces) gets its words' own tokens when it is rewritten.
     """
     fixed = len(prefix.split())
-    columns = [[(prefix + text, fixed) for text in first]]
-    if second is not None:
-        columns.append([(text, 0) for text in second])
     place: dict[tuple[str, int], int] = {}
-    texts = [[place.setdefault(key, len(place)) for key in column] for column in columns]
+    texts = [[place.setdefault((prefix + text, fixed), len(place)) for text in first]]
+    if second is not None:
+        texts.append([place.setdefault((text, 0), len(place)) for text in second])
     known: dict[tuple[str, bool], int] = {}
-    offsets, words = [0], []
+    offsets, words = [0], array("i")  # 4 bytes a word, where a list takes up to 40
     for text, skipped in place:
         for i, word in enumerate(text.split()):
             words.append(known.setdefault((word, i >= skipped and word in synonyms), len(known)))
