@@ -12,10 +12,3 @@ def law(holds: bool, message: str) -> None:
     """Refuse what breaks a law; the message begins with the field's name, so that a path can go before it."""
     if not holds:
         raise ValueError(message)
-
-
-def root_of(error: BaseException) -> BaseException:
-    """The error that others were raised from: what a driver says of a full disk, not what libraries make of it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error

@@ -25,19 +25,19 @@ def is_dead(owner: str) -> bool:
 
 
 def partial_of(path: Path) -> Path:
-    """Where this process writes a file before it takes its place; what dead processes left there is removed."""
-    sweep(path)
+    """Where this process writes a file before it takes its place; what dead processes left beside it is removed."""
+    if path.parent.is_dir():
+        sweep(path.parent)
     return path.with_name(f".{path.name}.{this_process()}{_PARTIAL}")
 
 
-def sweep(path: Path) -> None:
-    """Remove what processes that are gone have left of a file: a killed one cannot, and a checkpoint may be large."""
-    if not path.parent.is_dir():
-        return
-    for other in path.parent.iterdir():
-        owner = other.name.removeprefix(f".{path.name}.").removesuffix(_PARTIAL)
-        if other.name == f".{path.name}.{owner}{_PARTIAL}" and is_dead(owner):
-            other.unlink(missing_ok=True)
+def sweep(folder: Path) -> None:
+    """Remove the half-written files of processes that are gone: a killed one cannot, and a checkpoint may be large."""
+    host = f"{socket.gethostname()}:"
+    for path in folder.iterdir():
+        _, found, rest = path.name.removesuffix(_PARTIAL).rpartition(f".{host}")
+        if found and path.name.endswith(_PARTIAL) and is_dead(host + rest):
+            path.unlink(missing_ok=True)
 
 
 def _started(pid: int) -> str:

@@ -22,6 +22,8 @@ from suite.trial_spec import TrialSpec, names_a_folder
 State = Literal["complete", "pruned", "failed"]
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
+CHECKPOINT = "checkpoint.safetensors"
+"""File of a run under way; none once it has ended."""
 ATTACKED = "attacked.parquet"
 """File of the texts that the attack on words found, beside the predictions."""
 

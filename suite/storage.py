@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.records import RunRecord, load_record
+from suite.ownership import sweep
+from suite.records import CHECKPOINT, RunRecord, load_record
 from suite.spec import StudySpec
 from suite.trial_spec import TrialSpec
 
@@ -72,6 +73,13 @@ class StudyFolder:
         """
         path = self.run(spec) / "record.json"
         return load_record(path) if path.is_file() else None
+
+    def tidy(self) -> None:
+        """Remove what killed processes left: half-written files, and checkpoints of runs that have ended."""
+        for run in self.folders():
+            sweep(run)
+            if self.has_record(run.name):
+                (run / CHECKPOINT).unlink(missing_ok=True)
 
     def folders(self) -> list[Path]:
         """Every run folder, by name."""

@@ -18,10 +18,10 @@ from suite.evaluation import Evaluation, evaluate
 from suite.models.classifier import Classifier
 from suite.models.predict import embed_texts
 from suite.naming import metric_name
-from suite.ownership import sweep
 from suite.provenance import provenance
 from suite.records import (
     ATTACKED,
+    CHECKPOINT,
     AlignmentScore,
     Progress,
     Provenance,
@@ -37,7 +37,6 @@ from suite.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow
 
-CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = 30.0
 """A run is checkpointed at the first validation point this long after the last: at most so much work is lost."""
 
@@ -117,7 +116,6 @@ def run_trial(
     record = _record(spec, outcome, _provenance(workspace, classifier), clock.done(), started)
     save_record(record, folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    sweep(folder / CHECKPOINT)
     return record
 
 

@@ -124,6 +124,7 @@ class Crowd:
         """Connected to the study's storage."""
         from suite.tuning import Search, open_claims, open_storage
 
+        runner.folder.tidy()
         storage = open_storage(runner.study.tune.storage, runner.folder)
         claims = open_claims(storage, runner.study.name, home_name(runner.folder))
         searches = [Search(runner, scale, method, storage) for scale in plan.scales for method in plan.methods]

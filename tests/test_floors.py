@@ -15,6 +15,7 @@ FLOORS = [
         *(
             "naming",
             "law",
+            "cause",
             "ownership",
             "canonical",
             "comparison_spec",

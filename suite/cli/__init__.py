@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from suite import __version__
+from suite.cause import root_of
 from suite.cli.archiving import add_archive, add_unpack, archive, unpack
 from suite.cli.catalogue import add_tasks, tasks
 from suite.cli.codes import DONE, FAILED, INTERRUPTED, MISUSED, SIGNALLED
@@ -19,7 +20,6 @@ from suite.cli.replaying import add_env, add_replay, env, replay
 from suite.cli.stages import check, export, refit, run, tune, ui
 from suite.cli.syncing import sync
 from suite.cli.working import add_executor, add_worker, worker
-from suite.law import root_of
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "MISUSED", "main"]
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.law import root_of
+from suite.cause import root_of
 from suite.records import Progress
 from suite.results import Comparison
 from suite.spec import StudySpec
