@@ -91,10 +91,14 @@ class Life:
             assert self.code() is None and time.monotonic() < deadline, f"{self.code()}: {self.said()[-3000:]}"
             time.sleep(0.005)
 
-    def signal(self, number: int) -> int:
-        """Send it a signal and wait for its end."""
+    def send(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
         if self.code() is None:
             os.killpg(self.pid, number)
+
+    def signal(self, number: int) -> int:
+        """Send it a signal and wait for its end."""
+        self.send(number)
         return self.end()
 
     def said(self) -> str:
@@ -172,6 +176,7 @@ class Nursery:
 
 def tend() -> None:
     """Fork a life per line of standard input, and note how each ended."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
     for name in IMPORTS:
         __import__(name)
     import suite.report
