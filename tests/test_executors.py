@@ -21,6 +21,8 @@ from suite.executors.interface import Crew
 from suite.executors.local import visible_devices
 from suite.executors.ray_cluster import ray
 from suite.executors.slurm import submit
+from suite.storage import StudyFolder
+from suite.tuning import open_storage
 
 NEEDS_RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="pip install '.[ray]'")
 NEEDS_SUBMITIT = pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="pip install '.[slurm]'")
@@ -147,11 +149,7 @@ def test_a_driver_says_how_its_workers_died(
 ) -> None:
     path, _ = undisturbed
     driver = start(["run", path, "--executor", "local", "--workers", "1"], environment)
-    database = tmp_path / "shared" / "optuna.db"
-    while not database.is_file():
-        assert driver.poll() is None
-        time.sleep(0.1)
-    storage = RDBStorage(f"sqlite:///{database}", engine_kwargs={"connect_args": {"timeout": 60}})
+    storage = open_storage(None, StudyFolder(tmp_path / "shared"))  # whoever is first makes the tables
     owner = await_claim(storage, lambda _: True, lambda: driver.poll() is None)
     os.kill(int(owner.split(":")[1]), signal.SIGKILL)
     _, err = driver.communicate(timeout=120)

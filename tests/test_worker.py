@@ -150,15 +150,15 @@ def claims_of(storage: BaseStorage, patience: float = 60.0, home: str = "one@/ho
 def test_of_many_workers_one_has_each_work(storage: RDBStorage) -> None:
     had: list[str] = []
 
-    def join() -> None:
-        claims = claims_of(storage)
+    def join(claims: Claims) -> None:
         for name in "abcd":
             claim = claims.take(name)
             if claim is not None:
                 with claim:
                     had.append(name)
 
-    threads = [threading.Thread(target=join) for _ in range(5)]
+    # All are there before any work ends: what had ended before a worker came may be asked for again.
+    threads = [threading.Thread(target=join, args=(claims_of(storage),)) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
