@@ -26,7 +26,7 @@ from suite.canonical import digest, to_json
 from suite.law import STRICT
 from suite.look_log import Look
 from suite.provenance import cpu_name
-from suite.records import RunRecord, parse_record, write_atomically
+from suite.records import RECORD, RunRecord, parse_record, write_atomically
 
 _MAKERS = ("numpy", "scipy", "pyarrow", "matplotlib", "jinja2", "pydantic")
 """Distributions whose versions may compute or write otherwise."""
@@ -117,7 +117,7 @@ class Reading:
         Raises:
             ValueError: names the file and what is wrong with it.
         """
-        path = folder / "record.json"
+        path = folder / RECORD
         try:
             data = path.read_bytes()
         except FileNotFoundError:

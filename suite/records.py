@@ -22,6 +22,8 @@ from suite.trial_spec import TrialSpec, names_a_folder
 State = Literal["complete", "pruned", "failed"]
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
+RECORD = "record.json"
+"""File of what a run was and measured; its presence is what makes a run finished."""
 CHECKPOINT = "checkpoint.safetensors"
 """File of a run under way; none once it has ended."""
 ATTACKED = "attacked.parquet"
@@ -257,7 +259,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def save_record(record: RunRecord, folder: Path) -> Path:
     """Write `record.json` into the run's folder; its presence is what makes a run finished."""
-    path = folder / "record.json"
+    path = folder / RECORD
     write_atomically(path, (json.dumps(to_json(record), indent=1, ensure_ascii=False) + "\n").encode())
     return path
 
@@ -284,4 +286,4 @@ def _fault(error: ValidationError) -> str:
 
 def load_records(folders: Iterable[Path]) -> list[RunRecord]:
     """Every record in the given run folders, in order; folders without one are unfinished runs and are skipped."""
-    return [load_record(f / "record.json") for f in folders if (f / "record.json").is_file()]
+    return [load_record(f / RECORD) for f in folders if (f / RECORD).is_file()]

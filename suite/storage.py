@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.ownership import sweep
-from suite.records import CHECKPOINT, RunRecord, load_record
+from suite.records import CHECKPOINT, RECORD, RunRecord, load_record
 from suite.spec import StudySpec
 from suite.trial_spec import TrialSpec
+
+
+def storage_url(configured: str | None) -> str | None:
+    """Where trials are kept: `SUITE_STORAGE`, else the study's own setting, else none: a file beside the records."""
+    return os.environ.get("SUITE_STORAGE") or configured
 
 
 def home() -> Path:
@@ -63,7 +68,7 @@ class StudyFolder:
 
     def has_record(self, run_id: str) -> bool:
         """Whether a run has ended here."""
-        return (self.named(run_id) / "record.json").is_file()
+        return (self.named(run_id) / RECORD).is_file()
 
     def finished(self, spec: TrialSpec) -> RunRecord | None:
         """The record of a trial that has ended, none while it has not.
@@ -71,15 +76,19 @@ class StudyFolder:
         Raises:
             ValueError: there is a record but it cannot be read; the message says which file.
         """
-        path = self.run(spec) / "record.json"
+        path = self.run(spec) / RECORD
         return load_record(path) if path.is_file() else None
 
     def tidy(self) -> None:
         """Remove what killed processes left: half-written files, and checkpoints of runs that have ended."""
         for run in self.folders():
             sweep(run)
-            if self.has_record(run.name):
-                (run / CHECKPOINT).unlink(missing_ok=True)
+        for run in self.ended():
+            (run / CHECKPOINT).unlink(missing_ok=True)
+
+    def ended(self) -> list[Path]:
+        """The folders of runs that have ended, by name."""
+        return [run for run in self.folders() if (run / RECORD).is_file()]
 
     def folders(self) -> list[Path]:
         """Every run folder, by name."""

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import torch
 
 from suite.provenance import cpu_name, package_versions
-from suite.records import RunRecord, load_record
+from suite.records import RECORD, RunRecord, load_record
 from suite.running import Best, Runner, Work, refit_specs
 from suite.storage import StudyFolder
 from suite.trial_spec import Scale
@@ -178,18 +177,14 @@ def warn_of_another_machine(claims: Claims) -> None:
 
 def follow(runner: Runner, crew: Crew, pause: float = FOLLOW_SECONDS) -> None:
     """Tell observers of every run that workers end, until all workers have ended."""
-    known = set(_recorded(runner.folder))
+    known = set(runner.folder.ended())
     while True:
         alive = crew.alive()
-        for folder in _recorded(runner.folder):
+        for folder in runner.folder.ended():
             if folder not in known:
                 known.add(folder)
                 for observer in runner.observers:
-                    observer.stood(load_record(folder / "record.json"), folder)
+                    observer.stood(load_record(folder / RECORD), folder)
         if not alive:
             return
         time.sleep(pause)
-
-
-def _recorded(folder: StudyFolder) -> list[Path]:
-    return [run for run in folder.folders() if (run / "record.json").is_file()]

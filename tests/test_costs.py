@@ -71,6 +71,9 @@ def test_the_pages_are_served_by_a_process_without_torch() -> None:
         import sys
         import suite.cli, suite.console, suite.storage, suite.study_file
         import suite.tracking.address, suite.tracking.links, suite.tracking.server
+        from pathlib import Path
+        from suite.cli.stages import _dashboard
+        assert _dashboard(suite.study_file.load_study(Path("studies/quickstart.toml"))).startswith("optuna-dashboard ")
         print([name for name in ("torch", "mlflow", "numpy", "transformers") if name in sys.modules])
     """
     lines = "\n".join(line.strip() for line in code.splitlines())

@@ -15,7 +15,8 @@ from suite.archive.contents import FORMAT, MANIFEST, STUDY, TABLES, Manifest, Me
 from suite.archive.finished import Finished
 from suite.canonical import to_json
 from suite.pipeline import NothingToCompare
-from suite.replay.finding import RECORD, Found
+from suite.records import RECORD
+from suite.replay.finding import Found
 from suite.results import save_results
 from suite.tracking.address import mask
 from suite.tracking.artifacts import PINS

@@ -17,8 +17,8 @@ from pathlib import Path
 from suite.archive.contents import MANIFEST, STUDY, Manifest, measure, read_manifest
 from suite.archive.finished import Finished
 from suite.look_log import load_looks
-from suite.records import load_record
-from suite.replay.finding import RECORD, Found
+from suite.records import RECORD, load_record
+from suite.replay.finding import Found
 from suite.results import load_results
 from suite.storage import StudyFolder
 from suite.study_file import load_study

@@ -90,8 +90,13 @@ def _parser() -> argparse.ArgumentParser:
             "study", metavar="STUDY", type=Path, nargs=optional,
             help="study file, such as studies/quickstart.toml; to compare or export also an archive of one",
         )  # fmt: skip
-        verb.add_argument("--scale", action="append", default=[], metavar="NAME", help="only this scale (repeatable)")
-        verb.add_argument("--method", action="append", default=[], metavar="NAME", help="only this method (repeatable)")
+        if name != "sync":
+            verb.add_argument(
+                "--scale", action="append", default=[], metavar="NAME", help="only this scale (repeatable)"
+            )
+            verb.add_argument(
+                "--method", action="append", default=[], metavar="NAME", help="only this method (repeatable)"
+            )
         verb.add_argument("--quiet", action="store_true", help="no progress, only errors")
         verb.add_argument("--json", action="store_true", help="the result as JSON on standard output")
         if name in ("export", "run", "sync"):

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from suite.pipeline import Pipeline
     from suite.plan import Plan
     from suite.records import RunRecord
+    from suite.results import Results
     from suite.spec import StudySpec
+    from suite.tracking import Tracker
 
 
 def load(arguments: argparse.Namespace) -> Plan:
@@ -115,15 +117,18 @@ def ui(arguments: argparse.Namespace) -> int:
 
     study = load_study(arguments.study) if arguments.study else None
     uri = tracking_uri(study.tracking if study else None, home())
-    searches = [f"  searches: {_dashboard(study)}"] if study else []
+
+    def told(server: str) -> str:
+        links = describe_links(server, study, study_links(server, study) if study else {})
+        return f"{links}\n  searches: {_dashboard(study)}" if study else links
+
     if is_http(uri):
-        print("\n".join([describe_links(uri, study, study_links(uri, study) if study else {}), *searches]))
+        print(told(uri))
         return DONE
     print("starting the tracking server (10 to 30 s)", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that the server is stopped too
     with start_server(uri, home(), arguments.port) as server:
-        links = study_links(server.url, study) if study else {}
-        print("\n".join([describe_links(server.url, study, links), *searches]), flush=True)
+        print(told(server.url), flush=True)
         print("Ctrl-C stops it", file=sys.stderr)
         server.wait()
     return DONE
@@ -131,9 +136,8 @@ def ui(arguments: argparse.Namespace) -> int:
 
 def _dashboard(study: StudySpec) -> str:
     """The command that shows the study's Optuna trials in a browser; a password is left for the reader to fill in."""
-    from suite.storage import StudyFolder
+    from suite.storage import StudyFolder, storage_url
     from suite.tracking.address import mask
-    from suite.tuning import storage_url
 
     url = storage_url(study.tune.storage) or f"sqlite:///{StudyFolder.of(study).optuna}"
     return f"optuna-dashboard {mask(url)}"
@@ -167,7 +171,7 @@ def pipeline_of(arguments: argparse.Namespace, *, tuning: bool = False, refits: 
         tracker.sync(pipeline.runner.folder.folders())
         yield pipeline
         bar.close()
-        _mirror(pipeline, tracker, arguments)
+        mirror_comparison(tracker, pipeline.study, pipeline.results(), arguments)
 
 
 @contextmanager
@@ -185,14 +189,14 @@ def ended(arguments: argparse.Namespace) -> Iterator[Pipeline | Finished]:
         yield finished
 
 
-def _mirror(pipeline: Pipeline, tracker: Any, arguments: argparse.Namespace) -> None:
+def mirror_comparison(tracker: Tracker, study: StudySpec, results: Results, arguments: argparse.Namespace) -> None:
     """Bring the comparison run up to date once there are comparisons and exported tables."""
-    rows, tables = pipeline.results().comparisons, results_folder(arguments, pipeline.plan.study)
-    if rows and (tables / "summary.md").is_file():
-        tracker.comparison(pipeline.plan.study, rows, tables)
+    tables = _results_folder(arguments, study)
+    if results.comparisons and (tables / "summary.md").is_file():
+        tracker.comparison(study, results.comparisons, tables)
 
 
-def results_folder(arguments: argparse.Namespace, study: StudySpec) -> Path:
+def _results_folder(arguments: argparse.Namespace, study: StudySpec) -> Path:
     """Where a study's tables are exported to."""
     to: Path | None = getattr(arguments, "to", None)
     return to or Path("results") / study.name
@@ -229,7 +233,7 @@ def _states(records: list[RunRecord]) -> dict[str, int]:
 
 
 def _exported(arguments: argparse.Namespace, runs: Pipeline | Finished) -> int:
-    folder = results_folder(arguments, runs.study)
+    folder = _results_folder(arguments, runs.study)
     written = runs.export(folder)
     if arguments.json:
         emit([str(path) for path in written])

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from suite.cli.codes import DONE, FAILED
-from suite.cli.stages import emit, results_folder
+from suite.cli.stages import emit, mirror_comparison
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +23,10 @@ def sync(arguments: argparse.Namespace) -> int:
     study = load_study(arguments.study)
     uri, folder = tracking_uri(study.tracking, home()), StudyFolder.of(study)
     check_tracking(uri)
-    finished = [run for run in folder.folders() if (run / "record.json").is_file()]
-    rows, tables = load_results(folder.results).comparisons, results_folder(arguments, study)
+    finished = folder.ended()
     with Tracker(uri, study.name, arguments.study) as tracker:
         tracker.restore(finished)
-        if rows and (tables / "summary.md").is_file():
-            tracker.comparison(study, rows, tables)
+        mirror_comparison(tracker, study, load_results(folder.results), arguments)
     left = [run for run in finished if not is_uploaded(run, uri)]
     _tell(arguments, len(finished), left)
     return FAILED if left else DONE

@@ -20,7 +20,7 @@ from suite.comparison.runs import fingerprints_of
 from suite.comparison.scoring import OF_SCORES, measured_columns, metric_measured
 from suite.evaluation_spec import CLEAN
 from suite.naming import nearest
-from suite.records import RunRecord, load_record
+from suite.records import RECORD, RunRecord, load_record
 from suite.scores import METRICS
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _record_beside(path: Path) -> RunRecord | None:
     """The record of the run of this suite that a file belongs to."""
-    record_path = path.with_name("record.json")
+    record_path = path.with_name(RECORD)
     ours = path.name == "predictions.parquet" and record_path.is_file()
     return load_record(record_path) if ours else None
 

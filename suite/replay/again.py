@@ -10,7 +10,7 @@ from pathlib import Path
 
 from suite.assembly import load_workspace
 from suite.provenance import provenance
-from suite.records import Progress, Provenance, RunRecord, load_record
+from suite.records import RECORD, Progress, Provenance, RunRecord, load_record
 from suite.replay.conditions import CannotReplay, Mismatch, as_recorded, mismatches, refuse_other_inputs
 from suite.replay.differences import Difference, Value, differences, measured, predicted
 from suite.replay.finding import Found
@@ -98,7 +98,7 @@ def replay(found: Found, *, hub_root: Path | None = None, watch: Watch = ignore)
             )  # fmt: skip
         except Exception as error:  # too little memory, a kernel that is missing
             raise CannotReplay(f"{record.run_id} cannot be replayed here: {_line(error)}") from error
-        again = Found(record=load_record(folder / "record.json"), folder=folder)
+        again = Found(record=load_record(folder / RECORD), folder=folder)
         return _compared(found, again, environment, time.perf_counter() - started)
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.naming import nearest
-from suite.records import RunRecord, load_record
+from suite.records import RECORD, RunRecord, load_record
 from suite.tracking import read_mark, tracking_uri
 from suite.tracking.fetch import fetch_run
 
-RECORD = "record.json"
 _MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.canonical import digest
-from suite.records import ATTACKED, Dataset, RunRecord, write_atomically
+from suite.records import ATTACKED, RECORD, Dataset, RunRecord, write_atomically
 from suite.tracking.address import mask
 from suite.tracking.upload import MARK
 
@@ -51,7 +51,7 @@ def upload_run_files(client: MlflowClient, run_id: str, folder: Path, record: Ru
         _upload(client, run_id, own_study, None)
     elif study is not None and study.is_file():
         client.log_text(run_id, mask(study.read_text()), "study.toml")
-    for name in ("record.json", record.predictions, ATTACKED, PINS):
+    for name in (RECORD, record.predictions, ATTACKED, PINS):
         if name is not None and (folder / name).is_file():
             _upload(client, run_id, folder / name, None)
     if record.provenance is not None and not (folder / PINS).exists():

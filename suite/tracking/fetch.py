@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from suite.records import RECORD
 from suite.tracking.address import check_tracking, mask, sqlite_path
 from suite.tracking.artifacts import PINS
 
-RECORD = "record.json"
 _FILES = (RECORD, "predictions.parquet", PINS)
 
 

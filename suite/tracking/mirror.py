@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.ownership import is_dead, this_process
-from suite.records import RunRecord, load_record
+from suite.records import RECORD, RunRecord, load_record
 from suite.results import Comparison
 from suite.spec import StudySpec
 from suite.tracking.address import mask, sqlite_path
@@ -117,7 +117,7 @@ class Mirror:
             if is_uploaded(folder, self._uri):
                 return
             digest = record_digest(folder)
-            record = load_record(folder / "record.json")
+            record = load_record(folder / RECORD)
             run_id = self._mirror(record, folder)
             store = store_name(self._uri, folder)
             write_mark(folder, Upload(store=store, experiment_id=self.experiment_id, run_id=run_id, record=digest))

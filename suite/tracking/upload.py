@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from suite.records import write_atomically
+from suite.records import RECORD, write_atomically
 from suite.tracking.address import mask, sqlite_path
 
 MARK = "mlflow.json"
@@ -57,7 +57,7 @@ def write_mark(folder: Path, upload: Upload) -> None:
 
 def record_digest(folder: Path) -> str:
     """SHA-256 of the folder's `record.json`."""
-    return hashlib.sha256((folder / "record.json").read_bytes()).hexdigest()
+    return hashlib.sha256((folder / RECORD).read_bytes()).hexdigest()
 
 
 def is_uploaded(folder: Path, uri: str) -> bool:
@@ -68,7 +68,7 @@ def is_uploaded(folder: Path, uri: str) -> bool:
 
 def is_finished(folder: Path) -> bool:
     """Whether the folder holds a record."""
-    return (folder / "record.json").is_file()
+    return (folder / RECORD).is_file()
 
 
 @contextmanager

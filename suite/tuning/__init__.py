@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from suite.tuning.claims import Claim, Claims, open_claims
 from suite.tuning.search import Search, best, open_study, trial_run_ids
-from suite.tuning.service import check_storage, open_storage, storage_url
+from suite.tuning.service import check_storage, open_storage
 from suite.tuning.space import LEARNING_RATE, search_space
 
 __all__ = [
@@ -21,6 +21,5 @@ __all__ = [
     "open_storage",
     "open_study",
     "search_space",
-    "storage_url",
     "trial_run_ids",
 ]

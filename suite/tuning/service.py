@@ -14,13 +14,8 @@ from urllib.parse import urlsplit
 import optuna
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage
 
-from suite.storage import StudyFolder
+from suite.storage import StudyFolder, storage_url
 from suite.tracking.upload import locked
-
-
-def storage_url(configured: str | None) -> str | None:
-    """Where trials are kept: `SUITE_STORAGE`, else the study's own setting, else none: a file beside the records."""
-    return os.environ.get("SUITE_STORAGE") or configured
 
 
 def has_storage(configured: str | None, folder: StudyFolder) -> bool:
