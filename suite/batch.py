@@ -78,6 +78,11 @@ class Batch:
         return torch.tensor(self.lengths, device=self.ids_T.device)
 
     @cached_property
+    def first_B(self) -> Tensor:
+        """First token of each text."""
+        return torch.from_numpy(np.cumsum((0, *self.lengths[:-1]))).to(self.ids_T.device)
+
+    @cached_property
     def free_B(self) -> Tensor:
         """Tokens of each text that are not special, and so may be perturbed."""
         return sum_by_text((~self.special_T).to(torch.int64), self)

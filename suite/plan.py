@@ -114,6 +114,10 @@ def _check_kind(study: StudySpec, task: Task, trained: Task) -> None:
         )
     if taught.embeds:
         raise ValueError(f"task {trained.name!r} trains nothing; name another in task.train_on")
+    if taught.per_token and study.train.pooling != "mean":
+        raise ValueError(
+            f"train.pooling is of tasks that read whole texts, {trained.name!r} reads tokens ({taught.name}); drop it"
+        )
     if kind is not taught and not kind.embeds:
         raise ValueError(
             f"task.train_on is a {kind.name} task like {task.name!r}, got {trained.name!r} ({taught.name}); only "

@@ -48,7 +48,7 @@ def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
     rate = _middle(study.train.learning_rate, float)
     spec = replace(tuning_spec(study, scale, method.name, drawn, float(rate), 0), phase="refit", number=None)
     workspace = load_workspace(spec, hub_root(study.hub))
-    classifier = workspace.classifier(0)
+    classifier = workspace.classifier(0, spec.train.pooling)
     fit = workspace.fit(spec, classifier)
     times = []
     for _ in range(WARM + TIMED):

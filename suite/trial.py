@@ -95,7 +95,7 @@ def run_trial(
     folder.mkdir(parents=True, exist_ok=True)
     with clock.stage("load"):
         workspace = load_workspace(spec, hub_root)
-        classifier = workspace.classifier(spec.seed)
+        classifier = workspace.classifier(spec.seed, spec.train.pooling)
         units = workspace.units_of(spec)
     changed = (*workspace.truncation_notes(spec.train.max_length), *workspace.reading_notes())
     outcome = Outcome(warnings=[*workspace.texts.notes, *changed])

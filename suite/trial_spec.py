@@ -17,6 +17,8 @@ Scalar = bool | int | float | str
 Phase = Literal["checkpoint", "tune", "refit"]
 Metric = Literal["accuracy", "macro_f1", "entity_f1", "token_accuracy", "f1", "exact_match", "map_at_20", "margin_p1"]
 """What a run is measured by; `suite.scores` defines them, and a task's kind says which fit."""
+Pooling = Literal["mean", "first"]
+"""What a head reads of a text: the mean of its last states, or the last state of its first token."""
 
 
 def names_a_folder(name: str) -> bool:
@@ -156,6 +158,8 @@ class TrainSpec:
     dropout: float = 0.1
     max_length: int = 128
     """Tokens kept of a text, special tokens included."""
+    pooling: Pooling = field(default="mean", metadata=ADDED)
+    """What the head reads of a text: the mean of its last states as in E5, or its first token's as in BERT."""
     train_embeddings: bool = True
     """Whether the word-embedding table is trained; robust methods perturb its output either way."""
     validations: int = 4

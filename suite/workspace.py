@@ -25,7 +25,7 @@ from suite.records import Dataset
 from suite.seeding import Streams
 from suite.texts import Texts
 from suite.training import Fit
-from suite.trial_spec import TrialSpec
+from suite.trial_spec import Pooling, TrialSpec
 
 NORM_TEXTS = 256
 """Training texts over which the mean hidden norm is taken; at 10 tokens each its standard error is under 0.5 %."""
@@ -62,10 +62,10 @@ class Workspace:
     units: dict[str, float]
     device: torch.device
 
-    def classifier(self, seed: int) -> Classifier:
+    def classifier(self, seed: int, pooling: Pooling = "mean") -> Classifier:
         """A fresh classifier: the untouched encoder and the initial head of a seed."""
         model = copy.deepcopy(self.parts.model)
-        return Classifier(model, len(self.texts.trained.labels), Streams(seed), self.kind).to(self.device)
+        return Classifier(model, len(self.texts.trained.labels), Streams(seed), self.kind, pooling).to(self.device)
 
     def truncation_notes(self, max_length: int) -> tuple[str, ...]:
         """How many texts have all the tokens that a text may, and so were cut unless they just fit, in a line or none.

@@ -14,6 +14,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -323,11 +324,9 @@ def test_two_uploads_at_once_make_one_run(
 ) -> None:
     record = make_record(spec)
     folder = save_run(record, tmp_path)
-    threads = [threading.Thread(target=lambda: Mirror(store, experiment, None, None).upload(folder)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as both:
+        uploads = [both.submit(lambda: Mirror(store, experiment, None, None).upload(folder)) for _ in range(2)]
+    assert [upload.exception() for upload in uploads] == [None, None]
     (run,) = runs_of(client, experiment)
     assert points_of(client, run) == expected_points(record)
 

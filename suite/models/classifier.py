@@ -17,6 +17,7 @@ from suite.models.encoder import FAMILIES, Dropout, NoDropout, PackedEncoder, St
 from suite.models.hooked import HookedEncoder
 from suite.models.rewriting import Rewriter
 from suite.seeding import Streams
+from suite.trial_spec import Pooling
 
 if TYPE_CHECKING:
     from suite.kinds.kind import Kind
@@ -31,9 +32,10 @@ def run_encoder(model: Any) -> PackedEncoder | HookedEncoder:
 class Classifier(nn.Module):
     """Encoder and head. The head starts from N(0, 0.02^2), drawn from the stream `init`."""
 
-    def __init__(self, model: Any, labels: int, streams: Streams, kind: Kind) -> None:
+    def __init__(self, model: Any, labels: int, streams: Streams, kind: Kind, pooling: Pooling = "mean") -> None:
         super().__init__()
         self.kind = kind
+        self.pooling = pooling
         self.encoder = model
         self.head = nn.Linear(int(model.config.hidden_size), kind.outputs(labels))
         with torch.no_grad():
@@ -89,12 +91,16 @@ class Pass:
     def finish(self, batch: Batch, hidden_TD: Tensor, site: str) -> Tensor:
         """Outputs of the head from hidden states at a site: [B, C], or [T, C] where every token is asked."""
         layer = site_layer(site, self.classifier.depth)
+        classifier = self.classifier
+        runner, pooling = classifier.runner, None if classifier.kind.per_token else classifier.pooling
         with self._autocast():
-            last_TD = self.classifier.runner.finish(batch, hidden_TD, layer, self.dropout)
-        last_TD = last_TD.to(self.classifier.head.weight.dtype)
-        read = last_TD if self.classifier.kind.per_token else mean_by_text(last_TD, batch)
-        kept = self.dropout(read, self.classifier.depth, "pooled")
-        return F.linear(kept, self.classifier.head.weight, self.classifier.head.bias)
+            finish = runner.finish_first if pooling == "first" else runner.finish
+            read = finish(batch, hidden_TD, layer, self.dropout)
+        read = read.to(classifier.head.weight.dtype)
+        if pooling == "mean":
+            read = mean_by_text(read, batch)
+        kept = self.dropout(read, classifier.depth, "pooled")
+        return F.linear(kept, classifier.head.weight, classifier.head.bias)
 
     def loss(self, batch: Batch, hidden_TD: Tensor, site: str) -> Tensor:
         """The task's loss, a scalar, from hidden states at a site."""

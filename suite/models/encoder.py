@@ -100,6 +100,21 @@ class PackedEncoder:
             hidden_TD, layer = self.embed(hidden_TD, batch, dropout), 0
         return self._layers(hidden_TD, layer, len(self.layers), batch, dropout)
 
+    def finish_first(self, batch: Batch, hidden_TD: Tensor, layer: int | None, dropout: Dropout) -> Tensor:
+        """The last hidden state of every text's first token, [B, D], from those at a site.
+
+        It needs keys and values of all tokens, but no other token's query nor feed-forward network: of the last
+        layer's 12 D^2 multiplications a token, 2 D^2 are left.
+        """
+        if layer is None:
+            hidden_TD, layer = self.embed(hidden_TD, batch, dropout), 0
+        last = len(self.layers) - 1
+        if layer > last:
+            return hidden_TD.index_select(0, batch.first_B)
+        below_TD = self._layers(hidden_TD, layer, last, batch, dropout)
+        first_BD = below_TD.index_select(0, batch.first_B)
+        return self._feed(last, first_BD, self._attend_first(last, first_BD, below_TD, batch, dropout), dropout)
+
     def hidden_states(self, batch: Batch, dropout: Dropout) -> list[Tensor]:
         """Embedding output and every layer's output, each [T, D]."""
         states = [self.enter(batch, 0, dropout)]
@@ -122,12 +137,15 @@ class PackedEncoder:
 
     def layer(self, index: int, x_TD: Tensor, batch: Batch, dropout: Dropout) -> Tensor:
         """One post-norm transformer layer, [T, D] to [T, D]."""
+        return self._feed(index, x_TD, self._attend(index, x_TD, batch, dropout), dropout)
+
+    def _feed(self, index: int, x: Tensor, attended: Tensor, dropout: Dropout) -> Tensor:
+        """What a layer does to each state alone, once it has attended: [N, D] to [N, D]."""
         block = self.layers[index]
-        attended = self._attend(index, x_TD, batch, dropout)
         out = block.attention.output
-        x_TD = _norm(x_TD + dropout(_linear(attended, out.dense), index, "attention"), out.LayerNorm)
-        inner = F.gelu(_linear(x_TD, block.intermediate.dense))
-        return _norm(x_TD + dropout(_linear(inner, block.output.dense), index, "ffn"), block.output.LayerNorm)
+        x = _norm(x + dropout(_linear(attended, out.dense), index, "attention"), out.LayerNorm)
+        inner = F.gelu(_linear(x, block.intermediate.dense))
+        return _norm(x + dropout(_linear(inner, block.output.dense), index, "ffn"), block.output.LayerNorm)
 
     def _attend(self, index: int, x_TD: Tensor, batch: Batch, dropout: Dropout) -> Tensor:
         this = self.layers[index].attention.self
@@ -137,19 +155,37 @@ class PackedEncoder:
         outs = [self._attend_group(qkv, group, index, number, dropout) for number, group in enumerate(batch.groups)]
         return torch.cat(outs) if len(outs) > 1 else outs[0]
 
-    def _attend_group(self, qkv_T3D: Tensor, group: Group, index: int, number: int, dropout: Dropout) -> Tensor:
-        block = qkv_T3D[group.start : group.stop]
+    def _attend_first(self, index: int, first_BD: Tensor, x_TD: Tensor, batch: Batch, dropout: Dropout) -> Tensor:
+        """What the first token of every text attends to, [B, D]."""
+        this = self.layers[index].attention.self
+        q_BD = _linear(first_BD, this.query)
+        kv = F.linear(
+            x_TD, torch.cat([this.key.weight, this.value.weight]), torch.cat([this.key.bias, this.value.bias])
+        )
+        outs, row = [], 0
+        for number, group in enumerate(batch.groups):
+            k, v = self._heads(kv, group, 2)
+            q = q_BD[row : row + group.rows].view(group.rows, self.heads, 1, -1)
+            outs.append(_attention(q, k, v, group, dropout, index, number).reshape(group.rows, -1))
+            row += group.rows
+        return torch.cat(outs) if len(outs) > 1 else outs[0]
+
+    def _heads(self, x_TnD: Tensor, group: Group, parts: int) -> tuple[Tensor, ...]:
+        """Queries, keys and values of a group, or the last two: [T, parts x D] to [rows, heads, L, D / heads] each."""
+        block = x_TnD[group.start : group.stop]
         if group.pad_BL is not None:
             block = _Pad.apply(block, group.pad_BL, group.slots_T)  # type: ignore[no-untyped-call]
-        # [rows, L, 3, heads, D / heads] to three of [rows, heads, L, D / heads].
-        q, k, v = block.view(group.rows, group.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        return block.view(group.rows, group.length, parts, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+
+    def _attend_group(self, qkv_T3D: Tensor, group: Group, index: int, number: int, dropout: Dropout) -> Tensor:
+        q, k, v = self._heads(qkv_T3D, group, 3)
         mixed = _attention(q, k, v, group, dropout, index, number)
         flat = mixed.transpose(1, 2).reshape(group.rows * group.length, -1)
         return flat if group.slots_T is None else flat.index_select(0, group.slots_T)
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, group: Group, dropout: Dropout, index: int, number: int) -> Tensor:
-    """Scaled dot-product attention of one block, `[rows, heads, L, D / heads]`; padding is never attended to."""
+    """Scaled dot-product attention of one block, each `[rows, heads, L, D / heads]`; padding is never attended to."""
     if isinstance(dropout, NoDropout):
         mask = None if group.hide_BL is None else ~group.hide_BL[:, None, None, :]
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)

@@ -17,7 +17,7 @@ from suite.models.encoder import Dropout, StepDropout
 
 
 class HookedEncoder:
-    """Runs a Hugging Face encoder behind the same three calls as `PackedEncoder`."""
+    """Runs a Hugging Face encoder behind the same calls as `PackedEncoder`."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -51,6 +51,10 @@ class HookedEncoder:
             return _unpad(self._run(words_TD, batch, dropout)[-1], batch)
         finally:
             handle.remove()
+
+    def finish_first(self, batch: Batch, hidden_TD: Tensor, layer: int | None, dropout: Dropout) -> Tensor:
+        """The last hidden state of every text's first token, [B, D], from those at a site."""
+        return self.finish(batch, hidden_TD, layer, dropout).index_select(0, batch.first_B)
 
     def hidden_states(self, batch: Batch, dropout: Dropout) -> list[Tensor]:
         """Embedding output and every layer's output, each [T, D]."""

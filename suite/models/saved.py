@@ -25,6 +25,7 @@ from suite.models.pair_tokens import encode_pairs
 from suite.models.predict import predict_logits
 from suite.models.tokens import encode
 from suite.seeding import Streams
+from suite.trial_spec import Pooling
 
 if TYPE_CHECKING:
     from suite.kinds.kind import Kind
@@ -48,6 +49,8 @@ class Reading:
     """Tokens kept of a text or a pair, special tokens included."""
     prefix: str
     """Put before every (first) text."""
+    pooling: Pooling = "mean"
+    """What the head reads of a text."""
 
 
 _READING = TypeAdapter(Reading)
@@ -127,7 +130,7 @@ def load_classifier(folder: Path, kind: Kind, device: torch.device) -> SavedClas
         reading = _READING.validate_json((folder / READING).read_bytes())
         head = load_file(folder / HEAD)
         parts = load_encoder(str(folder / ENCODER))
-        classifier = Classifier(parts.model, len(reading.labels), Streams(0), kind)
+        classifier = Classifier(parts.model, len(reading.labels), Streams(0), kind, reading.pooling)
         classifier.head.load_state_dict(head)
     except ValidationError as error:
         raise ValueError(f"{folder / READING} is not what `suite model` writes: {error.errors()[0]['msg']}") from None

@@ -111,7 +111,7 @@ def rebuild(found: Found, to: Path, *, hub_root: Path | None = None, watch: Watc
 def _train(spec: TrialSpec, workspace: Workspace, watch: Watch) -> Classifier:
     """Train as `suite.trial` does, to the end."""
     torch.use_deterministic_algorithms(torch.cuda.is_available())
-    classifier = workspace.classifier(spec.seed)
+    classifier = workspace.classifier(spec.seed, spec.train.pooling)
     for progress in workspace.fit(spec, classifier).run():
         watch(progress)
     return classifier
@@ -124,6 +124,7 @@ def _reading(spec: TrialSpec, workspace: Workspace) -> Reading:
         pairs=workspace.texts.train.pairs is not None,
         max_length=spec.train.max_length,
         prefix=spec.scale.prefix,
+        pooling=spec.train.pooling,
     )
 
 

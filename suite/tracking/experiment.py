@@ -73,9 +73,14 @@ def write_views(client: MlflowClient, experiment_id: str, metrics: Iterable[str]
 
 
 def _set_tags(client: MlflowClient, experiment_id: str, tags: dict[str, str], present: dict[str, str]) -> None:
+    from mlflow.exceptions import MlflowException
+
     for key, value in tags.items():
         if present.get(key) != value:
-            client.set_experiment_tag(experiment_id, key, value)
+            try:
+                client.set_experiment_tag(experiment_id, key, value)
+            except MlflowException:  # Two processes inserted it at once; the one that lost finds it there now.
+                client.set_experiment_tag(experiment_id, key, value)
 
 
 def mirror_comparison(
