@@ -17,6 +17,7 @@ from suite.trial_spec import Range, Scale, TrialSpec, Value
 
 if TYPE_CHECKING:
     from suite.archive import Finished
+    from suite.part import Part
     from suite.pipeline import Pipeline
     from suite.plan import Plan
     from suite.probe import Cost
@@ -223,7 +224,7 @@ def _never(plan: SeedPlan, effect: float) -> str:
     return f"no number of seeds: {plan.n_items} items alone hide what is below {100 * plan.limit:.2f}; add items"
 
 
-def describe_results(ended: Pipeline | Finished, folder: Path) -> str:
+def describe_results(ended: Pipeline | Finished | Part, folder: Path) -> str:
     """The main tables as text, the answer, and where the rest lies."""
     from suite.report import tables
     from suite.report.render import to_text

@@ -157,14 +157,18 @@ class Pipeline:
 
     def export(self, to: Path) -> list[Path]:
         """Write tables, figures and summary of the records and the comparisons made last."""
+        return self.write(self.plan.study, self.records(), self.results(), to)
+
+    def write(self, study: StudySpec, records: Sequence[RunRecord], results: Results, to: Path) -> list[Path]:
+        """Write a report of records that were read here, unless it stands there already."""
         from suite.report import write_report
 
-        records, folder = self.records(), self.runner.folder
-        made_of = self.reading.made_of(records, self.plan.study, file_digest(folder.results))
+        folder = self.runner.folder
+        made_of = self.reading.made_of(records, study, file_digest(folder.results))
         receipt = read_receipt(folder.receipt("export"))
         if receipt is not None and receipt.holds(made_of, to):
             return [to / name for name in receipt.files]
-        written = write_report(self.plan.study, records, self.results(), to)
+        written = write_report(study, records, results, to)
         write_receipt(folder.receipt("export"), receipt_of(made_of, to, written.files, written.removed))
         return written.files
 

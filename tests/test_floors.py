@@ -35,6 +35,7 @@ FLOORS = [
         "receipts",
         "running",
         "plan",
+        "part",
         "probe",
         "tuning",
         "tracking",

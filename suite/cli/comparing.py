@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.cli.codes import DONE
-from suite.cli.stages import emit, ended, load, pipeline_of
+from suite.cli.stages import emit, ended, load, part_of, pipeline_of
 
 if TYPE_CHECKING:
     from suite.comparison_spec import ComparisonSpec
@@ -63,11 +63,13 @@ def compare(arguments: argparse.Namespace) -> int:
             f"a study's primary claim is 'method'; what it says of {claim.name!r} stands in its table of checks "
             "(`suite export`), or name files with --predictions"
         )
+    from suite.part import Part
+
     with ended(arguments) as runs:
-        results = runs.compare()
+        results, shown = runs.compare(), part_of(arguments, runs)
     if arguments.over_tasks:
         results = replace(results, comparisons=_over_tasks(results, arguments.over_tasks))
-    return _shown(arguments, results)
+    return _shown(arguments, shown.of(results) if isinstance(shown, Part) else results)
 
 
 def _over_tasks(results: Results, others: Sequence[Path]) -> tuple[Comparison, ...]:
@@ -146,8 +148,10 @@ def verify(arguments: argparse.Namespace) -> int:
         raise ValueError(
             f"{arguments.study} lists no [[claim]]; add some, or name a file: --claims studies/claims/robust_xlt.toml"
         )
+    from suite.part import Part
+
     with pipeline_of(arguments) as pipeline:
-        verdicts = pipeline.verify((*own, *more))
+        verdicts = Part(pipeline).rows(pipeline.verify((*own, *more)))
     if arguments.json:
         emit(verdicts)
     elif not arguments.quiet:
@@ -169,8 +173,10 @@ def add_plan(verb: argparse.ArgumentParser) -> None:
 def plan(arguments: argparse.Namespace) -> int:
     """How many seeds an effect needs, from the variance between a study's finished runs."""
     effects = tuple(points / 100 for points in arguments.effect or (0.5, 1.0, 2.1))
+    from suite.part import Part
+
     with pipeline_of(arguments) as pipeline:
-        plans = pipeline.plan_seeds(effects, arguments.power)
+        plans = Part(pipeline).rows(pipeline.plan_seeds(effects, arguments.power))
     if arguments.json:
         emit(plans)
     elif not arguments.quiet:

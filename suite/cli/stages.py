@@ -17,6 +17,7 @@ from suite.cli.codes import DONE, FAILED
 
 if TYPE_CHECKING:
     from suite.archive import Finished
+    from suite.part import Part
     from suite.pipeline import Pipeline
     from suite.plan import Plan
     from suite.records import RunRecord
@@ -77,9 +78,24 @@ def refit(arguments: argparse.Namespace) -> int:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """Write tables, figures and summary of a study, or of an archive of one."""
+    """Write tables, figures and summary of a study or a part of it, or of an archive of a study."""
+    if is_part(arguments) and arguments.to is None and arguments.study.suffix != ".zip":
+        raise ValueError("a part of a study is exported beside its whole tables; name a folder with --to")
     with ended(arguments) as runs:
-        return _exported(arguments, runs)
+        return _exported(arguments, part_of(arguments, runs))
+
+
+def is_part(arguments: argparse.Namespace) -> bool:
+    """Whether scales or methods were chosen."""
+    return bool(arguments.scale or arguments.method)
+
+
+def part_of(arguments: argparse.Namespace, runs: Pipeline | Finished) -> Pipeline | Finished | Part:
+    """What of a study is shown: the chosen part of it, or all."""
+    from suite.part import Part
+    from suite.pipeline import Pipeline
+
+    return Part(runs) if is_part(arguments) and isinstance(runs, Pipeline) else runs
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -171,7 +187,8 @@ def pipeline_of(arguments: argparse.Namespace, *, tuning: bool = False, refits: 
         tracker.sync(pipeline.runner.folder.folders())
         yield pipeline
         bar.close()
-        mirror_comparison(tracker, pipeline.study, pipeline.results(), arguments)
+        if tuning or refits or not is_part(arguments):
+            mirror_comparison(tracker, pipeline.study, pipeline.results(), arguments)
 
 
 @contextmanager
@@ -181,7 +198,7 @@ def ended(arguments: argparse.Namespace) -> Iterator[Pipeline | Finished]:
         with pipeline_of(arguments) as pipeline:
             yield pipeline
         return
-    if arguments.scale or arguments.method:
+    if is_part(arguments):
         raise ValueError("an archive is compared and exported as a whole; leave --scale and --method out")
     from suite.archive import opened
 
@@ -232,7 +249,7 @@ def _states(records: list[RunRecord]) -> dict[str, int]:
     return states or {"nothing left to do": 0}
 
 
-def _exported(arguments: argparse.Namespace, runs: Pipeline | Finished) -> int:
+def _exported(arguments: argparse.Namespace, runs: Pipeline | Finished | Part) -> int:
     folder = _results_folder(arguments, runs.study)
     written = runs.export(folder)
     if arguments.json:
