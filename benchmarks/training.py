@@ -119,7 +119,7 @@ def trainer(space: Workspace, spec: TrialSpec, folder: Path) -> Trainer:
     set_seed(spec.seed)
     encoder = load_encoder("me5-small-q4", layers=4).model
     model = Peer(encoder, len(space.texts.task.labels), spec.seed)
-    steps = spec.train.epochs * -(-len(space.train) // spec.train.batch_size)
+    steps = spec.train.epochs * -(-len(space.lesson.train) // spec.train.batch_size)
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=spec.train.batch_size,
@@ -146,7 +146,7 @@ def trainer(space: Workspace, spec: TrialSpec, folder: Path) -> Trainer:
         weight_decay=0.0,
         fused=True,
     )
-    data = original(space, space.train.rows, space.train.labels)
+    data = original(space, space.lesson.train.rows, space.lesson.train.labels)
     return Trainer(model=model, args=arguments, train_dataset=data, data_collator=pad, optimizers=(optimiser, None))
 
 
@@ -168,10 +168,10 @@ def fit_for(space: Workspace, spec: TrialSpec) -> Fit:
     return Fit(
         spec,
         space.classifier(spec.seed),
-        space.train,
+        space.lesson,
         space.validation,
         space.norms([EMBEDDINGS]),
-        trained_rows=space.trained_rows,
+        space.trained_rows,
     )
 
 
@@ -201,7 +201,7 @@ def compare_trainer(space: Workspace, seeds: list[int], rate: float) -> None:
     rows, labels = space.reported.rows, space.reported.labels
     test = original(space, rows, labels)
     found: dict[str, list[tuple[float, float, float]]] = {"suite": [], "Trainer": []}
-    examples = 3 * len(space.train)
+    examples = 3 * len(space.lesson.train)
     for seed in seeds:
         fit = fit_for(space, trial("standard", seed))
         took, _ = timed(exhaust, fit)
@@ -216,7 +216,7 @@ def compare_trainer(space: Workspace, seeds: list[int], rate: float) -> None:
         train, predict = (statistics.median(run[i] for run in runs) for i in range(2))
         scores = [100 * run[2] for run in runs]
         spread = f" +- {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
-        work = layer_operations(space.train.rows) * 9 / train / rate, layer_operations(rows) / predict / rate
+        work = layer_operations(space.lesson.train.rows) * 9 / train / rate, layer_operations(rows) / predict / rate
         print(
             f"  {name:<8}{examples / train:6.0f} examples/s trained ({work[0]:.0%} of the product rate), "
             f"{len(rows) / predict:5.0f} predicted ({work[1]:.0%}), accuracy {statistics.mean(scores):.1f}{spread}"
@@ -235,7 +235,8 @@ def main() -> None:
     space = load_workspace(trial("standard", 1), hub_root())
     rate = product_rate()
     print(f"{torch.get_num_threads()} threads, matrix products at {rate / 1e9:.0f} GFLOP/s")
-    print(f"updates in turn, {arguments.updates} each, batch 32, {space.train.rows.lengths.mean():.0f} tokens a text:")
+    tokens = space.lesson.train.rows.lengths.mean()
+    print(f"updates in turn, {arguments.updates} each, batch 32, {tokens:.0f} tokens a text:")
     compare_methods(space, arguments.updates)
     print(f"whole runs in turn, {arguments.seeds} seeds:")
     compare_trainer(space, list(range(1, arguments.seeds + 1)), product_rate())

@@ -31,6 +31,7 @@ from suite.models.trimming import distinct_ids, kept_ids
 from suite.tasks.synonyms import embedding_neighbours, load_synonyms
 from suite.tasks.xtreme import xtreme_root
 from suite.texts import Texts, limited, load_texts
+from suite.training import Lesson
 from suite.trial_spec import Scale, TaskSpec, TrialSpec
 from suite.workspace import ParallelRows, Workspace, device
 
@@ -102,43 +103,43 @@ def _assemble(
         return encode(tokenizer, lines, None, max_length, scale.prefix)
 
     kinds = KINDS[texts.trained.kind], KINDS[texts.task.kind]
-    encoded = encode_cached(kinds[0], tokenizer, (texts.train, texts.validation), max_length, scale.prefix)
-    encoded += encode_cached(kinds[1], tokenizer, texts.reported, max_length, scale.prefix)
+    taught = (texts.train,) if texts.intermediate is None else (texts.train, texts.intermediate)
+    validation, *lessons = encode_cached(kinds[0], tokenizer, (texts.validation, *taught), max_length, scale.prefix)
+    reported = encode_cached(kinds[1], tokenizer, texts.reported, max_length, scale.prefix)
     distinct = sorted({line for p in texts.parallel.values() for line in (*p.source_texts, *p.target_texts)})
     place = {line: i for i, line in enumerate(distinct)}
     parallel = tokens(distinct)
-    words = _words(kinds[0], encoded[0], max_length, task, scale, tokenizer, root) if synonyms else None
-    word_ids = np.zeros(0, dtype=np.int64) if words is None else words.used
+    words = [_words(kinds[0], b, max_length, task, scale, tokenizer, root) if synonyms else None for b in lessons]
+    trained = [*(block.rows.ids for block in lessons), *(own.used for own in words if own is not None)]
     reader = Reader(tokenizer=tokenizer, max_length=max_length, prefix=scale.prefix)
-    used = [word_ids, parallel.ids, candidate_ids(reader, targets), *(block.rows.ids for block in encoded)]
+    used = [parallel.ids, candidate_ids(reader, targets), *(block.rows.ids for block in (validation, *reported))]
     parts = load_encoder(
         scale.checkpoint,
         revision=scale.revision,
         layers=scale.layers,
         hub_root=root,
-        keep_ids=kept_ids(tokenizer, distinct_ids(used)),
+        keep_ids=kept_ids(tokenizer, distinct_ids([*trained, *used])),
     )
-    trained_ids = distinct_ids([encoded[0].rows.ids, word_ids])
+    trained_ids = distinct_ids(trained)
     table = _trained_first(parts, trained_ids)
-    train, validation, *reported = (block.with_ids(table.rows(block.rows.ids)) for block in encoded)
-    rewriter: Rewriter | None = None
-    if words is not None:
-        words = words.with_ids(table.rows(words.options.ids))
-        rewriter = Rewriter(train.rows, words, train.labels, max_length, kinds[0].unasked)
+    lesson, *before = (
+        _lesson(table.renumbered(block), own, table, max_length, kinds[0])
+        for block, own in zip(lessons, words, strict=True)
+    )
     return Workspace(
         texts=texts,
         parts=parts,
         kind=kinds[0],
-        train=train,
-        validation=validation,
-        reported=Reported(kind=kinds[1], blocks=tuple(reported)),
+        lesson=lesson,
+        intermediate=before[0] if before else None,
+        validation=table.renumbered(validation),
+        reported=Reported(kind=kinds[1], blocks=tuple(map(table.renumbered, reported))),
         parallel=ParallelRows(
             rows=parallel.with_ids(table.rows(parallel.ids)),
             pairs={
                 t: (_places(p.source_texts, place), _places(p.target_texts, place)) for t, p in texts.parallel.items()
             },
         ),
-        rewriter=rewriter,
         word_attack=WordAttack(targets=targets, reader=reader, row_of=rows_by_id(table.original_ids, len(tokenizer)))
         if targets
         else None,
@@ -166,6 +167,10 @@ class WordTable:
         for start in range(0, len(ids), TOKENS_AT_ONCE):
             file.add(self.place[self.parts.rows(ids[start : start + TOKENS_AT_ONCE])])
         return file.mapped()
+
+    def renumbered(self, block: Encoded) -> Encoded:
+        """A block whose ids are the tokenizer's, with rows instead."""
+        return block.with_ids(self.rows(block.rows.ids))
 
     @property
     def original_ids(self) -> NDArray[np.int64]:
@@ -201,6 +206,13 @@ def _targets(texts: Texts, task: TaskSpec, lexicon: str | None, limit: int | Non
         for b in blocks
     }
     return find_targets(blocks, lexicons, SAMPLE_SEED)
+
+
+def _lesson(train: Encoded, words: RowWords | None, table: WordTable, max_length: int, kind: Kind) -> Lesson:
+    if words is None:
+        return Lesson(train=train)
+    moved = words.with_ids(table.rows(words.options.ids))
+    return Lesson(train=train, rewriter=Rewriter(train.rows, moved, train.labels, max_length, kind.unasked))
 
 
 def _words(

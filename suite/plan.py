@@ -87,6 +87,7 @@ def _check_task(study: StudySpec) -> Task:
             if split not in where.splits:
                 raise ValueError(f"task {where.name!r}: {unknown('split', split, where.splits)}")
     _check_kind(study, task, trained)
+    _check_intermediate(study, trained)
     _check_subsets(study, task)
     if study.task.synonyms is not None and not Path(study.task.synonyms).expanduser().is_file():
         raise ValueError(f"task.synonyms is a JSON file, there is none at {study.task.synonyms}")
@@ -102,6 +103,28 @@ def _check_subsets(study: StudySpec, task: Task) -> None:
     check_lexicon(evaluation.subsets, evaluation.lexicon, here)
     for external in evaluation.external:
         check_external(external, task, here)
+
+
+def _check_intermediate(study: StudySpec, trained: Task) -> None:
+    """Hold the task that is learnt before to the one that is learnt then: one head answers both."""
+    name = study.task.intermediate
+    if name is None:
+        if study.train.intermediate_epochs is not None:
+            raise ValueError("train.intermediate_epochs are of task.intermediate, which names no task; drop them")
+        return
+    first = resolve_task(name)
+    if first.name == trained.name:
+        raise ValueError(f"task.intermediate is another task than the one learnt then, got {name!r} for both")
+    if first.kind != trained.kind:
+        raise ValueError(
+            f"task.intermediate is a {trained.kind} task like {trained.name!r}, got {name!r} ({first.kind})"
+        )
+    if first.labels != trained.labels and not KINDS[trained.kind].per_example_labels:
+        raise ValueError(f"task.intermediate has the labels of {trained.name!r}, {trained.labels}, got {first.labels}")
+    if study.task.source not in first.languages:
+        raise ValueError(f"task {name!r}: {unknown('language', study.task.source, first.languages)}")
+    if "train" not in first.splits:
+        raise ValueError(f"task {name!r}: {unknown('split', 'train', first.splits)}")
 
 
 def _check_kind(study: StudySpec, task: Task, trained: Task) -> None:

@@ -65,7 +65,7 @@ def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
         share = len(attacked.labels) / len(some.labels)
         view = Pass(classifier, NoDropout(), fit.units)
         attack = share * _timed(lambda: attack_logits(view, some, spec))
-    tuning = fit.schedule.steps * update + study.train.validations * validate
+    tuning = fit.steps * update + study.train.validations * validate
     refit = tuning + evaluate + attack
     total = study.tune.trials * tuning + len(study.refit.seeds) * refit
     return Cost(scale=scale.name, method=method.name, update=update, tuning_run=tuning, refit_run=refit, total=total)

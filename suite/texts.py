@@ -23,6 +23,8 @@ class Texts:
     """The task that trains and selects; the same, unless this one has no training set."""
     train: Examples
     validation: Examples
+    intermediate: Examples | None
+    """What trains before."""
     reported: tuple[Examples, ...]
     """Clean blocks of every language, source first, then the subsets that are defined there."""
     parallel: Mapping[str, ParallelText]
@@ -32,14 +34,19 @@ class Texts:
     def notes(self) -> tuple[str, ...]:
         """What was left out of the files or found odd in them, a line for each source."""
         said: dict[str, dict[str, None]] = {}
-        for block in (self.train, self.validation, *self.reported):
+        for block in (*self._trained_before, self.train, self.validation, *self.reported):
             if block.note:
                 said.setdefault(block.source, {})[block.note] = None
         return tuple(f"{source}: {'; '.join(notes)}" for source, notes in said.items())
 
+    @property
+    def _trained_before(self) -> tuple[Examples, ...]:
+        return () if self.intermediate is None else (self.intermediate,)
+
     def datasets(self, select_on: str, report_on: str) -> tuple[Dataset, ...]:
         """Every data input, with its digest."""
-        blocks = [(self.train, "train"), (self.validation, select_on), *((b, report_on) for b in self.reported)]
+        blocks = [*((b, "train") for b in (*self._trained_before, self.train)), (self.validation, select_on)]
+        blocks += [(b, report_on) for b in self.reported]
         return tuple(examples.dataset_record(split) for examples, split in blocks)
 
 
@@ -69,9 +76,16 @@ def load_texts(spec: TaskSpec, select_on: str, evaluation: EvaluationSpec, pairs
         trained=trained,
         train=limited(trained.load(spec.source, "train", root), spec.train_examples),
         validation=limited(trained.load(spec.source, select_on, root), spec.validation_examples),
+        intermediate=_intermediate(spec, root),
         reported=tuple(reported),
         parallel={t: task.parallel_text(spec.source, t, root).take(pairs, SAMPLE_SEED) for t in spec.targets},
     )
+
+
+def _intermediate(spec: TaskSpec, root: Path | None) -> Examples | None:
+    if spec.intermediate is None:
+        return None
+    return limited(resolve_task(spec.intermediate).load(spec.source, "train", root), spec.train_examples)
 
 
 def training_task(spec: TaskSpec) -> Task:

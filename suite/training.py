@@ -6,13 +6,11 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from suite.batch import Batch
@@ -24,6 +22,7 @@ from suite.models.predict import predict_logits
 from suite.models.rewriting import Rewriter
 from suite.naming import metric_name
 from suite.records import Progress
+from suite.schedule import Schedule, part_streams, validation_points
 from suite.scores import METRICS
 from suite.seeding import Streams
 from suite.trial_spec import TrialSpec
@@ -33,54 +32,21 @@ PRODUCTS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """Which items each update sees, and its learning rate: a pure function of the seed and the recipe."""
+class Lesson:
+    """A training set, and what replaces its words."""
 
-    examples: int
-    batch_size: int
-    epochs: int
-    warmup: float
-    streams: Streams
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates per epoch; the last batch may be smaller."""
-        return math.ceil(self.examples / self.batch_size)
-
-    @property
-    def steps(self) -> int:
-        """Updates in all."""
-        return self.epochs * self.steps_per_epoch
-
-    def items(self, step: int) -> NDArray[np.int64]:
-        """Items of update `step` (from 0): every epoch is a fresh permutation."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        order = _permutation(self.streams, epoch, self.examples)
-        return order[place * self.batch_size : (place + 1) * self.batch_size]
-
-    def rate(self, step: int) -> float:
-        """Share of the peak learning rate at update `step`: linear warm-up, then linear decay to 0."""
-        warm = math.ceil(self.warmup * self.steps)
-        if step < warm:
-            return (step + 1) / warm
-        return (self.steps - step) / max(1, self.steps - warm)
-
-    def validation_points(self, count: int) -> list[int]:
-        """Updates after which the validation metric is measured; the last is the end."""
-        return sorted({max(1, round(self.steps * (i + 1) / count)) for i in range(count)})
+    train: Encoded
+    rewriter: Rewriter | None = None
 
 
-def part_streams(streams: Streams, part: int) -> Streams:
-    """The random streams of one part of a batch (from 0), in which each of its updates has its own place.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The updates on one training set: they begin with fresh moments, and have a warm-up and a decay of their own."""
 
-    The first part's are the run's own, so that a batch in one part draws what it always did.
-    """
-    return streams if part == 0 else Streams(streams.key("order", "part", part))
-
-
-@lru_cache(maxsize=2)
-def _permutation(streams: Streams, epoch: int, examples: int) -> NDArray[np.int64]:
-    return streams.numpy("order", epoch).permutation(examples)
+    lesson: Lesson
+    schedule: Schedule
+    start: int
+    """Updates before it."""
 
 
 @dataclass(slots=True)
@@ -89,31 +55,51 @@ class Fit:
 
     spec: TrialSpec
     classifier: Classifier
-    train: Encoded
+    lesson: Lesson
     validation: Encoded
     units: dict[str, float]
-    rewriter: Rewriter | None = None
     trained_rows: int | None = None
     """Word embeddings that occur in the training texts, which come first in the table; none takes them all."""
+    intermediate: Lesson | None = None
+    """What is learnt before (Phang et al. 2018)."""
     step: int = 0
     curve: list[tuple[int, str, float]] = field(default_factory=list)
     streams: Streams = field(init=False)
-    schedule: Schedule = field(init=False)
+    stages: tuple[Stage, ...] = field(init=False)
     optimiser: torch.optim.AdamW = field(init=False)
 
     def __post_init__(self) -> None:
         recipe = self.spec.train
         self.streams = Streams(self.spec.seed)
-        self.schedule = Schedule(
-            examples=len(self.train),
-            batch_size=recipe.batch_size,
-            epochs=recipe.epochs,
-            warmup=recipe.warmup,
-            streams=self.streams,
-        )
+        self.stages = tuple(self._stages())
         rows = self.trained_rows if recipe.weight_decay == 0 else None
         self.classifier.train_words(rows if recipe.train_embeddings else 0)
         self.optimiser = _optimiser(self.classifier, self.spec)
+
+    def _stages(self) -> Iterator[Stage]:
+        recipe, start = self.spec.train, 0
+        if self.intermediate is not None:
+            streams = Streams(self.streams.key("order", "intermediate"))
+            schedule = self._schedule(self.intermediate, recipe.intermediate_epochs or recipe.epochs, streams)
+            yield Stage(lesson=self.intermediate, schedule=schedule, start=start)
+            start = schedule.steps
+        schedule = self._schedule(self.lesson, recipe.epochs, self.streams)
+        yield Stage(lesson=self.lesson, schedule=schedule, start=start)
+
+    def _schedule(self, lesson: Lesson, epochs: int, streams: Streams) -> Schedule:
+        recipe = self.spec.train
+        return Schedule(
+            examples=len(lesson.train),
+            batch_size=recipe.batch_size,
+            epochs=epochs,
+            warmup=recipe.warmup,
+            streams=streams,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        return self.stages[-1].start + self.stages[-1].schedule.steps
 
     def run(self) -> Iterator[Progress]:
         """Train to the end, yielding at every validation point.
@@ -121,10 +107,10 @@ class Fit:
         Raises:
             FloatingPointError: the loss or its gradient stopped being finite; names the update.
         """
-        points = self.schedule.validation_points(self.spec.train.validations)
+        points = validation_points(self.steps, self.spec.train.validations)
         sums: dict[str, float] = {}
         since = self.step
-        while self.step < self.schedule.steps:
+        while self.step < self.steps:
             for name, value in self._update().items():
                 sums[name] = sums.get(name, 0.0) + value
             if self.step in points:
@@ -133,37 +119,40 @@ class Fit:
                 sums, since = {}, self.step
 
     def _update(self) -> dict[str, float]:
-        batches = self._micro_batches()
+        stage = next(stage for stage in reversed(self.stages) if self.step >= stage.start)
+        if self.step == stage.start:
+            self.optimiser.state.clear()
+        batches = self._micro_batches(stage)
         weights = [self.classifier.kind.weight(batch) for batch in batches]
         means: dict[str, float] = {}
         for part, (batch, weight) in enumerate(zip(batches, weights, strict=True)):
             share = weight / sum(weights)
-            for name, value in self._add_gradient(batch, part, share).items():
+            for name, value in self._add_gradient(batch, stage.lesson.rewriter, part, share).items():
                 means[name] = means.get(name, 0.0) + share * value
         loss, norm = means.pop("loss"), _clip(self.classifier, self.spec.train.clip_norm)
         for name, number in (("loss", loss), ("gradient's norm", norm)):
             if not math.isfinite(number):
-                raise FloatingPointError(f"the {name} is {number} at update {self.step + 1} of {self.schedule.steps}")
+                raise FloatingPointError(f"the {name} is {number} at update {self.step + 1} of {self.steps}")
         for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * self.schedule.rate(self.step)
+            group["lr"] = group["peak"] * stage.schedule.rate(self.step - stage.start)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
         return {"loss": loss, "gradient_norm": norm, **means}
 
-    def _micro_batches(self) -> list[Batch]:
+    def _micro_batches(self, stage: Stage) -> list[Batch]:
         """The batch of the update to come, in parts that each go through the model at once."""
-        items = self.schedule.items(self.step)
+        items, train = stage.schedule.items(self.step - stage.start), stage.lesson.train
         size = self.spec.train.micro_batch or len(items)
-        rows, device = self.train.rows, self.classifier.head.weight.device
+        device = self.classifier.head.weight.device
         parts = np.split(items, range(size, len(items), size))
-        return [rows.batch(rows.rows_of(part), self.train.labels, device=device) for part in parts]
+        return [train.rows.batch(train.rows.rows_of(part), train.labels, device=device) for part in parts]
 
-    def _add_gradient(self, batch: Batch, part: int, share: float) -> dict[str, float]:
+    def _add_gradient(self, batch: Batch, rewriter: Rewriter | None, part: int, share: float) -> dict[str, float]:
         """Add a part's share of the batch's gradient; returns the part's own loss and diagnostics."""
         recipe, streams = self.spec.train, part_streams(self.streams, part)
         products = PRODUCTS[recipe.precision]
-        view = training_pass(self.classifier, recipe.dropout, streams, self.step, self.units, self.rewriter, products)
+        view = training_pass(self.classifier, recipe.dropout, streams, self.step, self.units, rewriter, products)
         method = resolve_method(self.spec.method).loss
         loss = method(batch, view, StepStreams(streams, self.step), **self.spec.hyperparameters)
         (share * loss.value).backward()  # type: ignore[no-untyped-call]  # torch's is
@@ -177,7 +166,7 @@ class Fit:
         name = metric_name(self.spec.select_on, self.spec.task.source, metric=metric)
         metrics = {**means, name: score}
         self.curve += [(self.step, key, value) for key, value in metrics.items()]
-        return Progress(step=self.step, steps=self.schedule.steps, metrics=metrics)
+        return Progress(step=self.step, steps=self.steps, metrics=metrics)
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser moments, position and curve, atomically."""

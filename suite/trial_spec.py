@@ -66,10 +66,12 @@ class TaskSpec:
     source: str = "en"
     targets: tuple[str, ...]
     train_examples: int | None = None
-    """At most this many source-language training examples; none means all."""
+    """At most this many source-language training examples, of each task that trains; none means all."""
     train_on: str | None = field(default=None, metadata=ADDED)
     """The task whose training set trains and whose validation set selects; none is the task's own, or where it has
     none, the one that its catalogue entry names."""
+    intermediate: str | None = field(default=None, metadata=ADDED)
+    """A task of the same kind whose training set trains before (Phang et al. 2018), as Social IQa does before COPA."""
     validation_examples: int | None = None
     test_examples: int | None = None
     """At most this many reported examples per language."""
@@ -143,6 +145,8 @@ class TrainSpec:
     __pydantic_config__ = STRICT
 
     epochs: int = 3
+    intermediate_epochs: int | None = field(default=None, metadata=ADDED)
+    """Epochs on `task.intermediate`; none is as many as `epochs`."""
     batch_size: int = 32
     micro_batch: int | None = field(default=None, metadata=ADDED)
     """Items of one forward pass; gradients add up until the batch is whole. None passes all of it at once."""
@@ -169,6 +173,10 @@ class TrainSpec:
         _check_learning_rate(self.learning_rate)
         for name in ("epochs", "batch_size", "validations"):
             law(getattr(self, name) >= 1, f"{name} is at least 1, got {getattr(self, name)}")
+        law(
+            self.intermediate_epochs is None or self.intermediate_epochs >= 1,
+            f"intermediate_epochs is at least 1, got {self.intermediate_epochs}",
+        )
         law(self.micro_batch is None or self.micro_batch >= 1, f"micro_batch is at least 1, got {self.micro_batch}")
         law(self.max_length >= 4, f"max_length is at least 4 tokens, got {self.max_length}")
         law(0 <= self.dropout < 1, f"dropout is at least 0 and below 1, got {self.dropout}")

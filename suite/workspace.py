@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,11 @@ from suite.kinds import Encoded, Kind
 from suite.methods.interface import EMBEDDINGS
 from suite.models.checkpoints import EncoderParts
 from suite.models.classifier import Classifier, measure_unit
-from suite.models.rewriting import Rewriter
 from suite.models.tokens import TokenRows
 from suite.records import Dataset
 from suite.seeding import Streams
 from suite.texts import Texts
-from suite.training import Fit
+from suite.training import Fit, Lesson
 from suite.trial_spec import Pooling, TrialSpec
 
 NORM_TEXTS = 256
@@ -48,11 +47,12 @@ class Workspace:
     parts: EncoderParts
     kind: Kind
     """Of the task that trains."""
-    train: Encoded
+    lesson: Lesson
+    intermediate: Lesson | None
+    """What is learnt before it."""
     validation: Encoded
     reported: Reported
     parallel: ParallelRows
-    rewriter: Rewriter | None
     word_attack: WordAttack | None
     datasets: tuple[Dataset, ...]
     trained_rows: int
@@ -73,15 +73,13 @@ class Workspace:
         Args:
             max_length: Tokens of the longest text, special tokens included.
         """
-        blocks = (self.texts.train, self.texts.validation, *self.texts.reported)
-        names = ("train", "validation", *(block.subset for block in self.texts.reported))
-        tokenised = (self.train, self.validation, *self.reported.blocks)
         full: dict[str, dict[str, int]] = {}
         totals = Counter[str]()
-        for name, block, encoded in zip(names, blocks, tokenised, strict=True):
-            whole = encoded.example_of is not None  # in as many rows as it takes
-            full.setdefault(name, {})[block.language] = 0 if whole else int((encoded.rows.lengths >= max_length).sum())
-            totals[name] += len(block) if whole else len(encoded.rows)
+        for name, _, block in self._read():
+            whole = block.example_of is not None  # in as many rows as it takes
+            cut = 0 if whole else int((block.rows.lengths >= max_length).sum())
+            full.setdefault(name, {})[block.examples.language] = cut
+            totals[name] += len(block.examples) if whole else len(block.rows)
         said = [
             f"{sum(by.values())} of {totals[name]} {name} (most: {max(by.values())} in {max(by, key=by.__getitem__)})"
             for name, by in full.items()
@@ -93,18 +91,26 @@ class Workspace:
 
     def reading_notes(self) -> tuple[str, ...]:
         """What reading the texts as tokens had to change where the task's kind cuts none short, in a line or none."""
-        blocks = [("train", self.kind, self.train), ("validation", self.kind, self.validation)]
-        blocks += [(block.examples.subset, self.reported.kind, block) for block in self.reported.blocks]
-        found = ((name, block, kind.note(block)) for name, kind, block in blocks if kind.note)
+        found = ((name, block, kind.note(block)) for name, kind, block in self._read() if kind.note)
         said = [f"{name} in {block.examples.language}: {note}" for name, block, note in found if note]
         return (f"as tokens, {'; '.join(said)}",) if said else ()
+
+    def _read(self) -> Iterator[tuple[str, Kind, Encoded]]:
+        """Every block with its name and kind."""
+        if self.intermediate is not None:
+            yield "intermediate", self.kind, self.intermediate.train
+        yield "train", self.kind, self.lesson.train
+        yield "validation", self.kind, self.validation
+        for block in self.reported.blocks:
+            yield block.examples.subset, self.reported.kind, block
 
     def norms(self, sites: Sequence[str]) -> dict[str, float]:
         """Mean hidden norms of the untouched checkpoint at some sites, measured once each."""
         for site in sites:
             if site not in self.units:
-                rows = np.arange(min(NORM_TEXTS, len(self.train.rows)))
-                batch = self.train.rows.batch(rows, self.train.labels, device=self.device)
+                train = self.lesson.train
+                rows = np.arange(min(NORM_TEXTS, len(train.rows)))
+                batch = train.rows.batch(rows, train.labels, device=self.device)
                 self.units[site] = measure_unit(self.classifier(0), batch, site)
         return self.units
 
@@ -115,7 +121,7 @@ class Workspace:
     def fit(self, spec: TrialSpec, classifier: Classifier) -> Fit:
         """The fine-tuning run of a trial, at its beginning."""
         units = self.units_of(spec)
-        return Fit(spec, classifier, self.train, self.validation, units, self.rewriter, self.trained_rows)
+        return Fit(spec, classifier, self.lesson, self.validation, units, self.trained_rows, self.intermediate)
 
 
 def hub_root(configured: str | None = None) -> Path | None:

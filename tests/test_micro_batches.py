@@ -21,9 +21,10 @@ from suite.methods.standard import standard
 from suite.models.classifier import Classifier, Pass
 from suite.models.encoder import StepDropout
 from suite.models.predict import predict_logits
+from suite.schedule import part_streams
 from suite.seeding import Streams
 from suite.study_file import load_study
-from suite.training import Fit, _clip, part_streams
+from suite.training import Fit, Lesson, _clip
 from suite.trial_spec import TrainSpec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,16 +78,16 @@ def close(one: dict[str, Tensor], two: dict[str, Tensor], tolerance: float) -> b
 
 def update_whole(fit: Fit) -> float:
     """An update as it is defined: one pass over the whole batch, drawn from the run's own streams."""
-    rows = fit.train.rows.rows_of(fit.schedule.items(fit.step))
-    batch = fit.train.rows.batch(rows, fit.train.labels)
+    rows = fit.lesson.train.rows.rows_of(fit.stages[-1].schedule.items(fit.step))
+    batch = fit.lesson.train.rows.batch(rows, fit.lesson.train.labels)
     dropout = StepDropout(fit.spec.train.dropout, fit.streams, fit.step)
-    view = Pass(fit.classifier, dropout, fit.units, fit.rewriter, fit.classifier.trained_words)
+    view = Pass(fit.classifier, dropout, fit.units, fit.lesson.rewriter, fit.classifier.trained_words)
     method = resolve_method(fit.spec.method).loss
     loss = method(batch, view, StepStreams(fit.streams, fit.step), **fit.spec.hyperparameters)
     loss.value.backward()  # type: ignore[no-untyped-call]  # torch's is
     _clip(fit.classifier, fit.spec.train.clip_norm)
     for group in fit.optimiser.param_groups:
-        group["lr"] = group["peak"] * fit.schedule.rate(fit.step)
+        group["lr"] = group["peak"] * fit.stages[-1].schedule.rate(fit.step)
     fit.optimiser.step()
     fit.optimiser.zero_grad(set_to_none=True)
     fit.step += 1
@@ -99,7 +100,7 @@ def update_whole(fit: Fit) -> float:
 def test_a_batch_in_one_part_is_one_pass_over_it_bit_for_bit(name: str, kind: str, micro_batch: int | None) -> None:
     spec = make_trial(name, strong(name), micro_batch=micro_batch, epochs=1, weight_decay=0.01)
     fit, plain = make_fit(spec, kind), make_fit(spec, kind)
-    for _ in range(fit.schedule.steps):
+    for _ in range(fit.steps):
         assert fit._update()["loss"] == update_whole(plain)
     assert same(fit, plain)
 
@@ -144,7 +145,7 @@ def test_gradients_of_parts_add_up_in_every_kind_of_task(kind: str) -> None:
     for micro_batch in (None, 3):
         spec = make_trial(micro_batch=micro_batch, dropout=0.0, clip_norm=1e9)
         classifier = Classifier(make_encoder("bert"), CLASSES, Streams(1), KINDS[kind])
-        found.append(gradient(Fit(spec, classifier, asked(kind), asked(kind), {})))
+        found.append(gradient(Fit(spec, classifier, Lesson(train=asked(kind)), asked(kind), {})))
     (whole, said), (parts, told) = found
     assert close(whole, parts, 1e-6)
     assert told == pytest.approx(said, rel=1e-6)
@@ -169,7 +170,7 @@ def test_diagnostics_are_the_batchs(name: str) -> None:
 def test_schedule_and_head_do_not_depend_on_the_parts() -> None:
     one, many = (make_fit(make_trial(micro_batch=m)) for m in (None, 3))
     assert torch.equal(one.classifier.head.weight, many.classifier.head.weight)
-    assert one.schedule == many.schedule
+    assert one.stages[0].schedule == many.stages[0].schedule
 
 
 def drawn(batch: Batch, model: Model, streams: StepStreams) -> Loss:
@@ -224,7 +225,7 @@ def test_weights_moments_gradients_and_states_stay_fp32(kind: str) -> None:
     seen: list[Tensor] = []
     fit = make_fit(make_trial(precision="bf16"), kind)
     grads, _ = gradient(fit)
-    batch = fit.train.rows.batch(np.arange(4), fit.train.labels)
+    batch = fit.lesson.train.rows.batch(np.arange(4), fit.lesson.train.labels)
     view = Pass(fit.classifier, StepDropout(0.1, Streams(1), 0), fit.units, products=torch.bfloat16)
     for site in ("embeddings", "hidden:0", "hidden:2"):
         seen += [view.enter(batch, site), view.finish(batch, view.enter(batch, site), site)]
@@ -234,7 +235,7 @@ def test_weights_moments_gradients_and_states_stay_fp32(kind: str) -> None:
 def test_products_are_bfloat16() -> None:
     """The states differ from fp32's by what bfloat16 loses: more than fp32 would, less than a bit of 8."""
     fit = make_fit(make_trial())
-    batch = fit.train.rows.batch(np.arange(8), fit.train.labels)
+    batch = fit.lesson.train.rows.batch(np.arange(8), fit.lesson.train.labels)
     exact, rough = (
         Pass(fit.classifier, StepDropout(0.0, Streams(1), 0), {}, products=p).enter(batch, "hidden:1")
         for p in (None, torch.bfloat16)
@@ -245,7 +246,7 @@ def test_products_are_bfloat16() -> None:
 def test_evaluation_is_fp32_whatever_the_training() -> None:
     fit = finish(make_fit(make_trial(precision="bf16")))
     plain = dataclasses.replace(fit.spec, train=dataclasses.replace(fit.spec.train, precision="fp32"))
-    again = Fit(plain, fit.classifier, fit.train, fit.validation, fit.units)
+    again = Fit(plain, fit.classifier, fit.lesson, fit.validation, fit.units)
     outputs = predict_logits(fit.classifier, fit.validation.rows)
     assert np.array_equal(outputs, predict_logits(again.classifier, fit.validation.rows))
     with torch.autocast("cpu", torch.bfloat16):
@@ -256,7 +257,7 @@ def test_training_in_bfloat16_learns_what_can_be_learnt() -> None:
     fit = make_fit(make_trial(epochs=25, learning_rate=5e-3, validations=2, precision="bf16", micro_batch=8))
     losses = [progress.metrics["train/loss"] for progress in fit.run()]
     assert losses[-1] < 0.3
-    assert (predict_logits(fit.classifier, fit.train.rows).argmax(1) == fit.train.labels).mean() > 0.95
+    assert (predict_logits(fit.classifier, fit.lesson.train.rows).argmax(1) == fit.lesson.train.labels).mean() > 0.95
 
 
 # Both, resumed, deterministic

@@ -441,7 +441,9 @@ def test_word_replacement_is_planned_and_votes_are_refused_in_one_line(tmp_path:
         assert "\n" not in str(no.value)
 
 
-@pytest.mark.parametrize("train_on", ["", 'train_on = "siqa"'], ids=["copa", "siqa"])
+@pytest.mark.parametrize(
+    "train_on", ["", 'train_on = "siqa"', 'intermediate = "siqa"'], ids=["copa", "siqa", "siqa, then copa"]
+)
 def test_a_study_ends_with_records_predictions_comparisons_and_tables(
     tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path, train_on: str
 ) -> None:
@@ -460,6 +462,11 @@ def test_a_study_ends_with_records_predictions_comparisons_and_tables(
             (subset, code, "accuracy") for subset in ("clean", "embedding-attack") for code in ("en", "et", "it")
         }
         assert record.selection is not None and {a.text for a in record.alignment} == {"xcopa"}
+        assert record.provenance is not None
+        trained = [data.name for data in record.provenance.datasets if data.split == "train"]
+        assert ["siqa" in name for name in trained] == {"": [False], "train_on": [True]}.get(
+            train_on.partition(" ")[0], [True, False]
+        )
     table = pq.read_table(folders[0] / "predictions.parquet")
     assert table.column_names == [
         *("example_id", "base_id", "language", "subset", "label", "predicted", "gold_probability")

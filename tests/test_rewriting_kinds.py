@@ -36,7 +36,7 @@ from suite.seeding import Streams
 from suite.tasks import Examples
 from suite.tasks.examples import Answer
 from suite.tasks.types import TaskKind
-from suite.training import Fit
+from suite.training import Fit, Lesson
 from suite.trial import run_trial
 from suite.trial_spec import AlignmentSpec, Metric, Scalar, Scale, TaskSpec
 
@@ -343,7 +343,7 @@ def fit_of(name: TaskKind, method: str, **more: int) -> Fit:
     classifier = Classifier(make_encoder("bert"), len(block.examples.label_names), Streams(2), KINDS[name])
     sites = ("embeddings", *(f"hidden:{layer}" for layer in range(LAYERS + 1)))
     spec = make_trial(method, dict(more), dropout=0.1, learning_rate=0.01, batch_size=8, micro_batch=5)
-    return Fit(spec, classifier, block, block, dict.fromkeys(sites, 1.0), rewriter)
+    return Fit(spec, classifier, Lesson(train=block, rewriter=rewriter), block, dict.fromkeys(sites, 1.0))
 
 
 @BY_KIND
@@ -419,9 +419,9 @@ def test_a_trial_of_every_kind_runs_from_file_to_record(
         alignment=AlignmentSpec(metrics=("csls_p1",), pairs=20),
     )
     workspace = load_workspace(trial, mirrors)
-    assert workspace.rewriter is not None
-    whole_batch = whole(workspace.train)
-    found = workspace.rewriter.rewrite(whole_batch, rng(), neighbours=2, copies=2)
+    assert workspace.lesson.rewriter is not None
+    whole_batch = whole(workspace.lesson.train)
+    found = workspace.lesson.rewriter.rewrite(whole_batch, rng(), neighbours=2, copies=2)
     assert int(found.ids_T.max()) < workspace.trained_rows, "every token that may be drawn is trained"
     assert not file or found.ids_T.tolist() != whole_batch.ids_T.tolist() * 2
     record = run_trial(trial, tmp_path / "run", hub_root=mirrors)

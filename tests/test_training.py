@@ -21,9 +21,10 @@ from suite.methods import METHODS, Loss, Method, StepStreams
 from suite.methods.interface import Model
 from suite.methods.standard import standard
 from suite.models.predict import predict_logits
+from suite.schedule import Schedule, validation_points
 from suite.scores import accuracy
 from suite.seeding import Streams
-from suite.training import Fit, Schedule, _clip, _optimiser
+from suite.training import Fit, _clip, _optimiser
 
 FEW = settings(deadline=None, derandomize=True, max_examples=60)
 BY_NAME = pytest.mark.parametrize("name", METHODS)
@@ -76,7 +77,7 @@ def test_training_learns_what_can_be_learnt() -> None:
     before = weights(fit)
     losses = [progress.metrics["train/loss"] for progress in fit.run()]
     assert losses[0] > 0.9 and losses[-1] < 0.3
-    assert accuracy(fit.train.labels, predict_logits(fit.classifier, fit.train.rows).argmax(1)) > 0.95
+    assert accuracy(fit.lesson.train.labels, predict_logits(fit.classifier, fit.lesson.train.rows).argmax(1)) > 0.95
     moved = {name for name, value in weights(fit).items() if not torch.equal(value, before[name])}
     assert moved == set(before)
 
@@ -104,8 +105,8 @@ def test_the_metric_is_the_one_that_is_selected_on() -> None:
 def test_at_one_seed_every_method_sees_the_same_head_and_the_same_rows(name: str) -> None:
     fit, standard_fit = make_fit(make_trial(name, strong(name), learning_rate=0.1)), make_fit(make_trial())
     assert torch.equal(fit.classifier.head.weight, standard_fit.classifier.head.weight)
-    for step in range(fit.schedule.steps):
-        assert np.array_equal(fit.schedule.items(step), standard_fit.schedule.items(step))
+    for step in range(fit.steps):
+        assert np.array_equal(fit.stages[-1].schedule.items(step), standard_fit.stages[-1].schedule.items(step))
 
 
 # Interruptions
@@ -298,17 +299,17 @@ def test_the_learning_rate_at_its_ends() -> None:
 @FEW
 @given(SCHEDULES, st.integers(1, 30))
 def test_validation_points_increase_and_end_at_the_end(schedule: Schedule, count: int) -> None:
-    points = schedule.validation_points(count)
+    points = validation_points(schedule.steps, count)
     assert points == sorted(set(points)) and points[0] >= 1 and points[-1] == schedule.steps
     assert len(points) == min(count, schedule.steps)
 
 
 def test_the_optimiser_follows_the_schedule() -> None:
     fit = make_fit(make_trial(learning_rate=0.004, head_learning_rate=0.02, warmup=0.25))
-    for step in range(fit.schedule.steps):
+    for step in range(fit.steps):
         fit._update()
         rates = {group["peak"]: group["lr"] for group in fit.optimiser.param_groups}
-        assert rates == pytest.approx({peak: peak * fit.schedule.rate(step) for peak in (0.004, 0.02)})
+        assert rates == pytest.approx({peak: peak * fit.stages[-1].schedule.rate(step) for peak in (0.004, 0.02)})
 
 
 # The optimiser
@@ -353,9 +354,9 @@ def test_words_that_never_occur_in_training_need_no_optimiser(method: str) -> No
     """Only rows of the training texts in the optimiser, or the whole table: the same weights."""
     parameters = {"radius": 0.05} if method == "adversarial" else {}
     whole = make_fit(make_trial(method, parameters, seed=3))
-    rows = int(whole.train.rows.ids.max()) + 1
+    rows = int(whole.lesson.train.rows.ids.max()) + 1
     part = make_fit(make_trial(method, parameters, seed=3))
-    part = Fit(part.spec, part.classifier, part.train, part.validation, part.units, trained_rows=rows)
+    part = Fit(part.spec, part.classifier, part.lesson, part.validation, part.units, trained_rows=rows)
     table = part.classifier.encoder.get_input_embeddings().weight
     assert rows < table.shape[0], "some words occur in evaluation only"
     for fit in (whole, part):

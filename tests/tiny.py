@@ -18,7 +18,7 @@ from suite.models.row_words import Options, RowWords
 from suite.models.tokens import TokenRows, rows_from_lists
 from suite.seeding import Streams
 from suite.tasks import Examples
-from suite.training import Fit
+from suite.training import Fit, Lesson
 from suite.trial_spec import AlignmentSpec, Scalar, Scale, TaskSpec, TrainSpec, TrialSpec
 
 WORDS = """
@@ -223,4 +223,10 @@ def make_fit(spec: TrialSpec, kind: str = "bert", examples: int = 64, **more: An
     train, validation = make_labelled(examples, seed=7), make_labelled(40, seed=8)
     sites = ("embeddings", *(f"hidden:{layer}" for layer in range(LAYERS + 1)))
     units = dict.fromkeys(sites, 1.0)
-    return Fit(spec, make_classifier(kind, spec.seed, **more), train, validation, units, make_rewriter(train))
+    return Fit(
+        spec,
+        make_classifier(kind, spec.seed, **more),
+        Lesson(train=train, rewriter=make_rewriter(train)),
+        validation,
+        units,
+    )
