@@ -1,12 +1,13 @@
 """Training and evaluation speed as ratios, measured in one run.
 
-    SUITE_HUB=/path/to/mirror .venv/bin/python benchmarks/training.py
+    SUITE_HUB=/path/to/mirror .venv/bin/python benchmarks/training.py [--pooling first]
 
 1. adversarial (K = 1) and random-perturbation updates against standard ones, in turn on the same batches;
 2. full fine-tuning of the 4-layer scale on SIB-200 at batch 32 against Hugging Face `Trainer` with dynamic padding:
    same checkpoint, data, pooling, head, optimiser, schedule, clipping, dropout rate and number of updates. The suite
    trims the vocabulary to the study's texts, which changes no output; `Trainer` trains the table it is given;
 3. zero-shot evaluation in eleven languages against `Trainer.predict` on the same task;
+   With `--pooling first` both read the first token, where the suite's last layer computes no other;
 4. both as a share of the rate of this machine's matrix products, from the floating-point operations of the real tokens.
 """
 
@@ -32,15 +33,16 @@ from suite.models.checkpoints import load_encoder
 from suite.models.predict import predict_logits
 from suite.models.tokens import TokenRows
 from suite.training import Fit
-from suite.trial_spec import AlignmentSpec, Scale, TaskSpec, TrainSpec, TrialSpec
+from suite.trial_spec import AlignmentSpec, Pooling, Scale, TaskSpec, TrainSpec, TrialSpec
 from suite.workspace import Workspace, hub_root
 
 TARGETS = ("de", "es", "fr", "ru", "zh", "sw", "yo", "hi", "th", "fi")
 HEAD_RATE = 1e-3
 
 
-def trial(method: str, seed: int, **hyperparameters: Any) -> TrialSpec:
+def trial(method: str, seed: int, pooling: Pooling = "mean", **hyperparameters: Any) -> TrialSpec:
     """SIB-200 on the first four layers, everything trained."""
+    recipe = TrainSpec(learning_rate=1e-4, epochs=3, head_learning_rate=HEAD_RATE, validations=1, pooling=pooling)
     return TrialSpec(
         study="benchmark",
         phase="refit",
@@ -50,7 +52,7 @@ def trial(method: str, seed: int, **hyperparameters: Any) -> TrialSpec:
         learning_rate=1e-4,
         seed=seed,
         task=TaskSpec(name="sib200", targets=TARGETS),
-        train=TrainSpec(learning_rate=1e-4, epochs=3, head_learning_rate=HEAD_RATE, validations=1),
+        train=recipe,
         evaluation=EvaluationSpec(),
         alignment=AlignmentSpec(),
     )
@@ -67,17 +69,25 @@ def product_rate() -> float:
     return 2 * 1200 * 384 * 1536 / statistics.median(times[10:])
 
 
-def layer_operations(rows: TokenRows, layers: int = 4, hidden: int = 384) -> float:
-    """Operations of one forward pass over the real tokens: 24 D^2 per token and layer, and 4 n^2 D of attention."""
+def layer_operations(rows: TokenRows, pooling: Pooling = "mean", layers: int = 4, hidden: int = 384) -> float:
+    """Operations of one forward pass over the real tokens: 24 D^2 per token and layer, and 4 n^2 D of attention.
+
+    Where the first token is read the last layer has 4 D^2 a token, and 20 D^2 and 4 n D a text.
+    """
     lengths = rows.lengths.astype(float)
-    return float(layers * (24 * hidden**2 * lengths.sum() + 4 * hidden * (lengths**2).sum()))
+    layer = 24 * hidden**2 * lengths.sum() + 4 * hidden * (lengths**2).sum()
+    if pooling == "mean":
+        return float(layers * layer)
+    last = 4 * hidden**2 * lengths.sum() + 20 * hidden**2 * len(lengths) + 4 * hidden * lengths.sum()
+    return float((layers - 1) * layer + last)
 
 
 class Peer(torch.nn.Module):
     """The same classifier as `Trainer` wants it: padded batches in, loss and logits out."""
 
-    def __init__(self, encoder: Any, classes: int, seed: int) -> None:
+    def __init__(self, encoder: Any, classes: int, seed: int, pooling: Pooling = "mean") -> None:
         super().__init__()
+        self.pooling = pooling
         self.encoder = encoder
         self.head = torch.nn.Linear(encoder.config.hidden_size, classes)
         generator = torch.Generator().manual_seed(seed)
@@ -88,11 +98,11 @@ class Peer(torch.nn.Module):
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Mean pooling over real tokens, dropout, one linear layer."""
+        """The mean over real tokens or the first of them, dropout, one linear layer."""
         states = self.encoder(input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask[..., None].to(states.dtype)
-        pooled = F.dropout((states * mask).sum(1) / mask.sum(1), 0.1, self.training)
-        logits = self.head(pooled)
+        read = states[:, 0] if self.pooling == "first" else (states * mask).sum(1) / mask.sum(1)
+        logits = self.head(F.dropout(read, 0.1, self.training))
         return {"loss": F.cross_entropy(logits, labels), "logits": logits}
 
 
@@ -118,7 +128,7 @@ def trainer(space: Workspace, spec: TrialSpec, folder: Path) -> Trainer:
     """`Trainer` on the whole checkpoint with the same recipe."""
     set_seed(spec.seed)
     encoder = load_encoder("me5-small-q4", layers=4).model
-    model = Peer(encoder, len(space.texts.task.labels), spec.seed)
+    model = Peer(encoder, len(space.texts.task.labels), spec.seed, spec.train.pooling)
     steps = spec.train.epochs * -(-len(space.lesson.train) // spec.train.batch_size)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -167,7 +177,7 @@ def fit_for(space: Workspace, spec: TrialSpec) -> Fit:
     """A fresh run of the suite."""
     return Fit(
         spec,
-        space.classifier(spec.seed),
+        space.classifier(spec.seed, spec.train.pooling),
         space.lesson,
         space.validation,
         space.norms([EMBEDDINGS]),
@@ -175,12 +185,12 @@ def fit_for(space: Workspace, spec: TrialSpec) -> Fit:
     )
 
 
-def compare_methods(space: Workspace, updates: int) -> None:
+def compare_methods(space: Workspace, updates: int, pooling: Pooling) -> None:
     """Updates of each method in turn on the same rows."""
     arms = {
-        "standard": trial("standard", 1),
-        "adversarial K=1": trial("adversarial", 1, radius=0.1),
-        "random-perturbation": trial("random-perturbation", 1, noise=0.1),
+        "standard": trial("standard", 1, pooling),
+        "adversarial K=1": trial("adversarial", 1, pooling, radius=0.1),
+        "random-perturbation": trial("random-perturbation", 1, pooling, noise=0.1),
     }
     fits = {name: fit_for(space, spec) for name, spec in arms.items()}
     times: dict[str, list[float]] = {name: [] for name in arms}
@@ -196,19 +206,20 @@ def compare_methods(space: Workspace, updates: int) -> None:
         )
 
 
-def compare_trainer(space: Workspace, seeds: list[int], rate: float) -> None:
+def compare_trainer(space: Workspace, seeds: list[int], rate: float, pooling: Pooling) -> None:
     """Whole runs of the suite and of Trainer in turn, then their evaluation."""
     rows, labels = space.reported.rows, space.reported.labels
     test = original(space, rows, labels)
     found: dict[str, list[tuple[float, float, float]]] = {"suite": [], "Trainer": []}
     examples = 3 * len(space.lesson.train)
     for seed in seeds:
-        fit = fit_for(space, trial("standard", seed))
+        spec = trial("standard", seed, pooling)
+        fit = fit_for(space, spec)
         took, _ = timed(exhaust, fit)
         predict, logits = timed(predict_logits, fit.classifier, rows)
         found["suite"].append((took, predict, float((logits.argmax(1) == labels).mean())))
         with tempfile.TemporaryDirectory() as folder:
-            peer = trainer(space, trial("standard", seed), Path(folder))
+            peer = trainer(space, spec, Path(folder))
             took, _ = timed(peer.train)
             predict, out = timed(peer.predict, test)
         found["Trainer"].append((took, predict, float((out.predictions.argmax(1) == labels).mean())))
@@ -216,7 +227,8 @@ def compare_trainer(space: Workspace, seeds: list[int], rate: float) -> None:
         train, predict = (statistics.median(run[i] for run in runs) for i in range(2))
         scores = [100 * run[2] for run in runs]
         spread = f" +- {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
-        work = layer_operations(space.lesson.train.rows) * 9 / train / rate, layer_operations(rows) / predict / rate
+        learnt, read = (layer_operations(block, pooling) for block in (space.lesson.train.rows, rows))
+        work = learnt * 9 / train / rate, read / predict / rate
         print(
             f"  {name:<8}{examples / train:6.0f} examples/s trained ({work[0]:.0%} of the product rate), "
             f"{len(rows) / predict:5.0f} predicted ({work[1]:.0%}), accuracy {statistics.mean(scores):.1f}{spread}"
@@ -231,15 +243,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=25)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--pooling", choices=("mean", "first"), default="mean")
     arguments = parser.parse_args()
     space = load_workspace(trial("standard", 1), hub_root())
     rate = product_rate()
     print(f"{torch.get_num_threads()} threads, matrix products at {rate / 1e9:.0f} GFLOP/s")
     tokens = space.lesson.train.rows.lengths.mean()
     print(f"updates in turn, {arguments.updates} each, batch 32, {tokens:.0f} tokens a text:")
-    compare_methods(space, arguments.updates)
+    compare_methods(space, arguments.updates, arguments.pooling)
     print(f"whole runs in turn, {arguments.seeds} seeds:")
-    compare_trainer(space, list(range(1, arguments.seeds + 1)), product_rate())
+    compare_trainer(space, list(range(1, arguments.seeds + 1)), product_rate(), arguments.pooling)
 
 
 if __name__ == "__main__":
