@@ -38,6 +38,7 @@ from suite.storage import StudyFolder
 from suite.study_file import load_study
 from suite.trial_spec import TrialSpec
 from suite.tuning import Search, open_claims, open_storage
+from suite.tuning.service import shared_storage
 from suite.working import work
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -210,7 +211,7 @@ def storage_costs(url: str | None, workers: int, trials: int = 24) -> str:
     path.write_text(STUDY.format(trials=trials).replace('"benchmark"', f'"benchmark-{workers}"'))
     study = load_study(path)
     runner: Runner = Empty(study, StudyFolder(home))  # type: ignore[assignment]  # stands for one
-    searches = [join(runner, open_storage(None, runner.folder)) for _ in range(workers)]
+    searches = [join(runner) for _ in range(workers)]
     threads = [threading.Thread(target=take_all, args=search) for search in searches]
     begun = time.perf_counter()
     for thread in threads:
@@ -230,8 +231,10 @@ def storage_costs(url: str | None, workers: int, trials: int = 24) -> str:
     return f"{rate:>16.1f}{1e3 * claim:>7.1f} ms{1e3 * beat:>8.1f} ms{1e3 * look:>6.1f} ms"
 
 
-def join(runner: Runner, storage: BaseStorage) -> tuple[Search, BaseStorage]:
-    """A worker's own connection."""
+def join(runner: Runner) -> tuple[Search, BaseStorage]:
+    """A worker's own connection: one process would share it."""
+    shared_storage.cache_clear()
+    storage = open_storage(None, runner.folder)
     return Search(runner, runner.study.scale[0], runner.study.method[0], storage), storage
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,22 @@ from suite.trial_spec import TrialSpec
 def storage_url(configured: str | None) -> str | None:
     """Where trials are kept: `SUITE_STORAGE`, else the study's own setting, else none: a file beside the records."""
     return os.environ.get("SUITE_STORAGE") or configured
+
+
+def storage_wait() -> float:
+    """Seconds that a process waits for a storage that went away: `SUITE_STORAGE_WAIT`, else 600; 0 waits for none.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    text = os.environ.get("SUITE_STORAGE_WAIT") or "600"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"SUITE_STORAGE_WAIT is a number of seconds, 0 or more, got {text!r}")
+    return seconds
 
 
 def home() -> Path:

@@ -22,11 +22,15 @@ class Line:
     """Seconds at most that a piece of an answer is held back."""
     cut: float = 0.0
     """Share of the answers' pieces of which half is passed on before both sides lose the connection."""
+    unanswered: bytes = b""
+    """Of every other request that holds this the answer is lost, with the connection; it has been carried out."""
     closed: bool = False
     """No connection is accepted."""
     port: int = field(default_factory=free_port)
     cuts: int = 0
     """Connections lost so far."""
+    asked: int = 0
+    """Requests so far that hold what is unanswered."""
 
     def __enter__(self) -> Line:
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -51,12 +55,20 @@ class Line:
             except OSError:
                 near.close()
                 continue
-            for pair in ((near, far, False), (far, near, True)):
+            lost = threading.Event()
+            for pair in ((near, far, False, lost), (far, near, True, lost)):
                 threading.Thread(target=self._carry, args=pair, daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+    def _carry(self, source: socket.socket, sink: socket.socket, answers: bool, lost: threading.Event) -> None:
         try:
             while piece := source.recv(65536):
+                if not answers and self.unanswered and self.unanswered in piece:
+                    self.asked += 1
+                    if self.asked % 2:
+                        lost.set()
+                elif answers and lost.is_set():
+                    self.cuts += 1
+                    break
                 if answers and self.delay:
                     time.sleep(self.rng.uniform(0, self.delay))
                 if self.closed or (answers and self.cut and self.rng.random() < self.cut):

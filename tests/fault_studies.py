@@ -19,6 +19,7 @@ import optuna
 import sqlalchemy
 from fault_nursery import Life, Nursery
 from optuna.storages import RDBStorage
+from optuna.trial import TrialState
 from team_server import free_port
 from worker_studies import settings, tables, write_study
 
@@ -72,6 +73,8 @@ class Home:
     scene: Scene
     path: Path
     storage: str = ""
+    wait: str = ""
+    """Seconds that a storage is waited for, where it is not the usual number."""
     tracking: str = ""
     server: Tracking | None = None
     """The server behind `tracking`, where that is one."""
@@ -79,7 +82,7 @@ class Home:
 
     def start(self, *words: str | Path, **fault: int) -> Life:
         """`suite VERB STUDY ...` on this home."""
-        more = {"SUITE_STORAGE": self.storage, "MLFLOW_TRACKING_URI": self.tracking}
+        more = {"SUITE_STORAGE": self.storage, "SUITE_STORAGE_WAIT": self.wait, "MLFLOW_TRACKING_URI": self.tracking}
         environment = settings(self.path, self.scene.cache, **{k: v for k, v in more.items() if v})
         return self.scene.nursery.start([words[0], self.scene.study, "--quiet", *words[1:]], environment, **fault)
 
@@ -121,6 +124,14 @@ class Home:
         assert found == self.scene.tables, [name for name in found if found[name] != self.scene.tables.get(name)]
         left = [path for path in self.path.rglob("*") if "partial" in path.name or path.name.endswith(".safetensors")]
         assert left == []
+
+    def ended_twice(self) -> list[str]:
+        """Works that two workers did."""
+        storage = RDBStorage(self.storage)
+        entries = optuna.load_study(study_name="shared/claims", storage=storage).get_trials()
+        storage.engine.dispose()
+        done = Counter(str(e.user_attrs["work"]) for e in entries if e.state is TrialState.COMPLETE)
+        return [work for work, times in done.items() if times > 1]
 
     def mirrored(self) -> Mirrored:
         """What MLflow has of the study."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -181,28 +182,54 @@ def address(cluster: Postgres, name: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://").replace("@", f":{cluster.password}@", 1)
 
 
-def test_postgresql_is_killed_and_cut_off_under_trials_and_tracking(home: Home, cluster: Postgres) -> None:
+def test_postgresql_is_killed_and_nobody_waits_longer_than_told(home: Home, cluster: Postgres) -> None:
+    """Whoever waits for nothing, or in vain, ends; while it is down no other begins; then the same command goes on."""
+    home.storage = address(cluster, "left")
+    for runs, home.wait, why in ((1, "0", ""), (3, "1", "has not answered for 1 s")):
+        life = home.start("worker")
+        life.until(lambda runs=runs: len(home.runs) >= runs)
+        cluster.kill()
+        assert life.end() == 1, life.said()
+        last = life.said().splitlines()[-1]
+        assert why in last and "no finished run is lost" in last and is_plain(life, cluster.password)
+        home.remember()
+        SURVIVED["kill of PostgreSQL"] += 1
+        if home.wait != "0":
+            down = home.start("worker")
+            assert down.end() == 2 and "cannot be opened" in down.said().splitlines()[-1]
+        cluster.start()
+    home.wait = ""
+    life = home.start("worker")
+    life.until(lambda: len(home.runs) >= RUNS - 3)
+    cluster.kill()
+    life.until(lambda: "does not answer" in life.said())
+    assert life.signal(signal.SIGTERM) == 128 + signal.SIGTERM and is_plain(life, cluster.password)
+    cluster.start()
+    home.finish()
+    SURVIVED["SIGTERM while PostgreSQL is away"] += 1
+
+
+def test_postgresql_restarts_and_is_cut_off_under_trials_and_tracking_and_every_worker_goes_on(
+    home: Home, cluster: Postgres
+) -> None:
     home.tracking = address(cluster, "tracking")
     with Line(cluster.port, random.Random(SEED), delay=0.005) as line:
         home.storage = address(cluster, "trials").replace(f":{cluster.port}/", f":{line.port}/")
-        for runs in (1, RUNS - 3):  # in the middle of tuning, in the middle of refitting
-            life = home.run()
-            life.until(lambda runs=runs: len(home.runs) >= runs)
+        lives = [home.start("worker") for _ in range(2)]
+        for runs in (2, RUNS - 3):  # in the middle of tuning, in the middle of refitting
+            lives[0].until(lambda runs=runs: len(home.runs) >= runs)
             cluster.kill()
-            assert life.end() == 1, life.said()
-            last = life.said().splitlines()[-1]
-            assert "no finished run is lost" in last and is_plain(life, cluster.password)
-            home.remember()
-            SURVIVED["kill of PostgreSQL"] += 1
-            down = home.run()
-            assert down.end() == 2 and "cannot be opened" in down.said().splitlines()[-1]
+            SURVIVED["restart of PostgreSQL under two workers"] += 1
+            lives[0].until(lambda: any("does not answer" in life.said() for life in lives))
             cluster.start()
-        life = home.run()
-        life.until(lambda: len(home.runs) >= RUNS - 2)
-        line.cut = 0.1
-        assert life.end() in (0, 1) and is_plain(life, cluster.password)
+        line.cut = 0.03
+        assert [life.end() for life in lives] == [0, 0], [life.said() for life in lives]
         line.cut = 0.0
-        assert line.cuts
+        assert line.cuts and all(is_plain(life, cluster.password) for life in lives)
+        for life in lives:
+            lines = [line.partition("(")[0].split()[2] for line in life.said().splitlines() if line[:8] == "storage "]
+            assert lines[:2] == ["does", "answers"] and all(a != b for a, b in itertools.pairwise(lines))
+        assert home.ended_twice() == []
         home.finish()
     SURVIVED["connection to PostgreSQL slow, then cut"] += 1
 

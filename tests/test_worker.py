@@ -28,6 +28,7 @@ from suite.storage import StudyFolder
 from suite.study_file import load_study
 from suite.tuning import Claims, Search, check_storage, open_claims, open_storage
 from suite.tuning.sampler import Generations
+from suite.tuning.service import shared_storage
 from suite.working import home_name, refit, work
 
 POSTGRES = postgres_binaries()
@@ -270,23 +271,38 @@ def test_a_new_storage_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
     assert len(opened) == 6
 
 
-def test_optunas_proxy_serves_workers(study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_optunas_proxy_serves_workers_and_is_waited_for(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     pytest.importorskip("grpc", reason="pip install grpcio")
     port = free_port()
     code = (
         "from optuna.storages import RDBStorage, run_grpc_proxy_server as serve\n"
         f"serve(RDBStorage('sqlite:///{tmp_path}/proxied.db'), host='127.0.0.1', port={port})"
     )
-    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.DEVNULL)
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def serve() -> None:
+        for server in servers:
+            server.kill()
+            server.wait()
+        servers.append(subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.DEVNULL))
+
+    serve()
+    restart = threading.Timer(0.3, serve)
     try:
         monkeypatch.setenv("SUITE_STORAGE", f"grpc://127.0.0.1:{port}")
         check_storage(None)
         proxy = open_storage(None, StudyFolder(tmp_path))
-        rows = searched(study_file, 2, proxy, 8, 2)
-        assert rows == searched(study_file, 1, InMemoryStorage(), 8, 2)
+        restart.start()
+        rows = searched(study_file, 2, proxy, 16, 2)
+        assert rows == searched(study_file, 1, InMemoryStorage(), 16, 2)
+        assert f"storage grpc://127.0.0.1:{port} does not answer" in caplog.text and "answers again" in caplog.text
     finally:
-        server.kill()
-        server.wait()
+        restart.join()
+        servers[-1].kill()
+        servers[-1].wait()
+        shared_storage.cache_clear()
 
 
 # Whole studies

@@ -66,6 +66,8 @@ seeds = [1, 2]
 metrics = ["csls_p1"]
 pairs = 30
 """
+POINTS = "validation.accuracy/en"
+"""What a curve is of."""
 TRIALS = 4
 RUNS = 2 * (TRIALS + 2) + 1
 
@@ -164,11 +166,13 @@ class Formula:
         time.sleep(self.pause())
         level = -abs(spec.learning_rate - 3e-3) - float(spec.hyperparameters.get("radius", 0.0))
         noise = int(digest([spec.learning_rate])[:4], 16) / 2**16
+        curve: tuple[tuple[int, str, float], ...] = ()
         for step in range(1, 6):
             value = level + noise / step
-            reason = watch(Progress(step=step, steps=5, metrics={"validation.accuracy/en": value}))
+            curve += ((step, POINTS, value),)
+            reason = watch(Progress(step=step, steps=5, metrics={POINTS: value}))
             if reason:
-                return RunRecord(spec=spec, state="pruned", reason=reason, selection=value)
+                return RunRecord(spec=spec, state="pruned", reason=reason, selection=value, curve=curve)
         if noise > 0.9:
-            return RunRecord(spec=spec, state="failed", reason="a formula that failed", selection=None)
-        return RunRecord(spec=spec, state="complete", selection=value)
+            return RunRecord(spec=spec, state="failed", reason="a formula that failed", selection=None, curve=curve)
+        return RunRecord(spec=spec, state="complete", selection=value, curve=curve)

@@ -13,6 +13,8 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 
 import optuna
@@ -20,6 +22,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from suite.ownership import is_dead, this_process
+from suite.tuning.patient import last_return, spare
 
 BEAT_SECONDS = 15.0
 """A worker says so often that it is alive."""
@@ -82,11 +85,12 @@ class Claims:
         token = f"{this_process()}#{next(_ATTEMPTS)}"
         attributes = {WORK: work, TURN: turn, OWNER: token, HOME: self.home, BEAT: 0}
         self.log.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes))
-        mine = next(entry for entry in reversed(self.read()) if entry.user_attrs[OWNER] == token)
-        if self._latest[work].number == mine.number:
-            return Claim(self.log, mine)
-        self.log.tell(mine.number, state=TrialState.FAIL)
-        return None
+        mine, *again = (entry for entry in self.read() if entry.user_attrs[OWNER] == token)
+        has_it = self._latest[work].number == mine.number
+        # Another of its own is what a lost connection, or Optuna's proxy at one, may make of an entry.
+        for entry in again if has_it else (mine, *again):
+            self.log.tell(entry.number, state=TrialState.FAIL)
+        return Claim(self.log, mine) if has_it else None
 
     def _is_free(self, entry: FrozenTrial) -> bool:
         if entry.state is TrialState.COMPLETE:
@@ -95,7 +99,10 @@ class Claims:
         return entry.state is TrialState.FAIL or self._is_gone(entry)
 
     def _is_gone(self, entry: FrozenTrial) -> bool:
-        """Whether an owner died or has been silent for too long; clocks of different hosts are never compared."""
+        """Whether an owner died or has been silent for too long; clocks of different hosts are never compared.
+
+        While the storage is away nobody is heard, so that time counts for nothing.
+        """
         if is_dead(entry.user_attrs[OWNER].partition("#")[0]):
             return True
         beat, now = int(entry.user_attrs[BEAT]), time.monotonic()
@@ -103,7 +110,7 @@ class Claims:
         if seen != beat:
             self._beats[entry.number] = beat, now
             return False
-        return now - since >= self.patience
+        return now - max(since, last_return(self.log._storage)) >= self.patience
 
     def is_done(self, work: str) -> bool:
         """Whether a work has ended, here or on another machine."""
@@ -149,21 +156,21 @@ class Claim:
         """Done, or given up: then anybody may take it at once."""
         self._ended.set()
         self._thread.join(5)  # a storage that hangs is not waited for
-        try:
-            if kind is None:
-                self.log.tell(self._entry.number, time.monotonic() - self._started)
-            else:
-                self.log.tell(self._entry.number, state=TrialState.FAIL)
-        except Exception:
-            if kind is None:
-                raise
-            _LOG.warning("%s is given up, but the storage does not take it down; others wait for it", self.work)
+        if kind is None:
+            self.log.tell(self._entry.number, time.monotonic() - self._started)
+            return
+        give_up = partial(self.log.tell, self._entry.number, state=TrialState.FAIL)
+        with suppress(Exception):  # whatever is wrong, the error that ended the work is the one to tell
+            if spare(self.log._storage, give_up, probe=True):
+                return
+        _LOG.warning("%s is given up, but the storage does not take it down; others wait for it", self.work)
 
     def _beat(self) -> None:
         for count in itertools.count(1):
             if self._ended.wait(BEAT_SECONDS):
                 return
+            beat = partial(self.log._storage.set_trial_user_attr, self._entry._trial_id, BEAT, count)
             try:
-                self.log._storage.set_trial_user_attr(self._entry._trial_id, BEAT, count)
+                spare(self.log._storage, beat, probe=True)
             except Exception as error:  # the work goes on; a storage that stays away says so itself
                 _LOG.debug("no heartbeat of %s: %s", self.work, error)

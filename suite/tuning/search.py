@@ -18,6 +18,7 @@ from suite.records import Progress, RunRecord
 from suite.running import Best, Runner, Work, tuning_spec
 from suite.texts import selection_metric
 from suite.trial_spec import MethodSpec, Scale
+from suite.tuning.patient import spare
 from suite.tuning.sampler import Generations, NumberedSampler
 from suite.tuning.service import has_storage, open_storage
 from suite.tuning.space import LEARNING_RATE, draw, search_space
@@ -100,9 +101,10 @@ class Search:
         drawn = draw(trial, self.space)
         rate = float(drawn.pop(LEARNING_RATE))
         spec = tuning_spec(self.runner.study, self.scale, self.method.name, drawn, rate, number)
-        record = self.runner.run(spec, lambda progress: self._judge(trial, curve, progress))
+        told = set(curve)
+        record = self.runner.run(spec, lambda progress: self._judge(trial, curve, told, progress))
         with suppress(UpdateFinishedTrialError):  # by a worker that had been taken for dead, with the same result
-            self._complete(trial, curve, record)
+            self._complete(trial, told, record)
             trial.set_user_attr(RUN_ID, record.run_id)
             if record.reason:
                 trial.set_user_attr(REASON, record.reason)
@@ -118,10 +120,10 @@ class Search:
             self.study._storage.set_trial_state_values(there._trial_id, TrialState.RUNNING)
         return optuna.Trial(self.study, there._trial_id), dict(there.intermediate_values)
 
-    def _complete(self, trial: optuna.Trial, curve: dict[int, float], record: RunRecord) -> None:
-        """Report what the storage has not of the curve of a run that ended before this process, or this storage."""
+    def _complete(self, trial: optuna.Trial, told: set[int], record: RunRecord) -> None:
+        """Report what the storage has not of a run's curve: it ended before this process, or the storage was away."""
         for step, name, value in record.curve:
-            if name == self._selected_by and step not in curve:
+            if name == self._selected_by and step not in told:
                 trial.report(value, step)
 
     @property
@@ -131,12 +133,14 @@ class Search:
         metric = selection_metric(study.task, study.tune.metric)
         return metric_name(study.tune.select_on, study.task.source, metric=metric)
 
-    def _judge(self, trial: optuna.Trial, curve: dict[int, float], progress: Progress) -> str | None:
-        """Feed the pruner the source-language validation curve; a reason when it stops the trial."""
+    def _judge(self, trial: optuna.Trial, curve: dict[int, float], told: set[int], progress: Progress) -> str | None:
+        """Feed the pruner the source-language validation curve; a reason when it stops the trial.
+
+        Training does not wait for the storage: the pruner sees what is in memory, and points are reported at the end.
+        """
         step, value = progress.step, progress.metrics[self._selected_by]
-        if step not in curve:
-            with suppress(UpdateFinishedTrialError):
-                trial.report(value, step)
+        if step not in told and spare(self.study._storage, partial(_report, trial, value, step)):
+            told.add(step)
         curve[step] = value
         if step < progress.steps and self._should_stop(trial.number, {s: v for s, v in curve.items() if s <= step}):
             return f"below the median of earlier trials after {step} of {progress.steps} updates ({value:.4f})"
@@ -187,6 +191,11 @@ class Search:
             number=winner.number,
             selection=selection,
         )
+
+
+def _report(trial: optuna.Trial, value: float, step: int) -> None:
+    with suppress(UpdateFinishedTrialError):  # by a worker that took this one for dead
+        trial.report(value, step)
 
 
 def best(runner: Runner, scale: Scale, method: MethodSpec, storage: BaseStorage | None = None) -> Best:
