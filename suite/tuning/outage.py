@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import threading
@@ -55,8 +54,8 @@ class Outage:
         Raises:
             StorageAway: it has been away for the limit, or this thread waits for nothing now.
         """
-        started = time.monotonic()
-        for attempt in itertools.count():
+        started, attempt = time.monotonic(), 0
+        while True:
             try:
                 return call(*arguments)
             except Exception as error:  # every driver has its own
@@ -69,7 +68,7 @@ class Outage:
                 if self._mode.spares or left <= 0:
                     raise StorageAway(f"{self.name} has not answered for {self.limit:g} s ({why})")
                 self._there.wait(min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE, left))
-        raise AssertionError("counting ends nowhere")
+            attempt += 1
 
     def spare(self, act: Callable[[], object], probe: bool) -> bool:
         """Do what can be left out, without waiting; says whether it was done.

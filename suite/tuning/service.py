@@ -122,10 +122,11 @@ def _proxy_away(error: Exception) -> str | None:
 
     if not (isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call)):
         return None
-    code, details = error.code(), str(error.details())
-    # The proxy does not tell a database that is away from one that refuses: Optuna names no cause.
-    if code is grpc.StatusCode.UNAVAILABLE or (code is grpc.StatusCode.UNKNOWN and "during the commit" in details):
-        return _masked(details.strip().splitlines()[0])
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return _masked(str(error.details()).strip().splitlines()[0])
+    # Optuna names no cause, so a database that is away cannot be told from one that refuses.
+    if error.code() is grpc.StatusCode.UNKNOWN and "during the commit" in str(error.details()):
+        return "the database behind it fails"
     return None
 
 
