@@ -111,6 +111,8 @@ class Pipeline:
             return load_results(folder.results)
         results, looks = compare_study(study, records, places, items=self._items, looks=earlier)
         if not results.comparisons:
+            if len(study.method) == 1:
+                raise NothingToCompare("there is nothing to compare: the only method is the baseline; add a [[method]]")
             raise NothingToCompare(
                 f"there is nothing to compare: {len(records)} refits have ended, and a comparison needs two seeds of "
                 f"{study.comparison.baseline!r} and of a robust method at one scale; run `suite refit` first"

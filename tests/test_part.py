@@ -94,3 +94,19 @@ def test_a_part_is_not_written_over_the_whole(study: str, tmp_path: Path, capsys
 def test_every_scale_and_method_together_are_the_whole(study: str, tmp_path: Path, capsys: Captured) -> None:
     every = [option for layers in (1, 2) for option in ("--scale", f"{layers}-layer")]
     assert rows(compared(study, capsys, *every)) == rows(compared(study, capsys))
+
+
+def test_a_study_of_the_baseline_alone_has_nothing_to_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path, capsys: Captured
+) -> None:
+    """It is said what is missing: not a refit, which all have ended, but a method."""
+    path = write_study(tmp_path, scales=1, seeds=2)
+    first, _, rest = path.read_text().partition('[[method]]\nname = "adversarial"')
+    path.write_text(first + "[train]" + rest.partition("[train]")[2])
+    finish_study(path, tmp_path, 8)
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", str(path)]) == MISUSED
+    assert "the only method is the baseline; add a [[method]]" in capsys.readouterr().err
+    assert main(["run", str(path), "--quiet"]) == DONE
+    assert (tmp_path / "results" / "finished" / "main.csv").is_file()
