@@ -6,11 +6,11 @@ import functools
 import html
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from suite.report.table import DAGGER, MISSING, Cell, Column, Mark, Table, number_text, p_text
+from suite.report.table import DAGGER, KNOWN, MISSING, Cell, Column, Mark, Table, number_text, p_text
 from suite.results import Comparison
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def to_html(table: Table, tested: Tested | None = None) -> Markup:
 
     classes = {i: _classes(table, i) for i in table.shown}
     heads = [_Head(table.columns[i].header, own, table.columns[i].unit) for i, own in classes.items()]
-    rows = [[_cell_parts(table, r, i, own, tested or {}) for i, own in classes.items()] for r in range(len(table.rows))]
+    columns = [_cells(table, i, own, tested or {}) for i, own in classes.items()]
+    rows = [Markup("\n".join(cells)) for cells in zip(*columns, strict=True)]
     signature = Markup(html.escape(table.signature).replace("|", "|<wbr>"))
     body = templates().get_template("table.html").render(table=table, heads=heads, rows=rows, signature=signature)
     return Markup(body)
@@ -57,18 +58,6 @@ class _Head:
     tip: str
 
 
-@dataclass(frozen=True, slots=True)
-class _CellParts:
-    text: str
-    classes: str
-    value: str | None
-    """What the column is sorted by; none sorts last."""
-    mark: str
-    dagger: str
-    precision: str
-    tip: str
-
-
 def _classes(table: Table, i: int) -> str:
     """How a column is set; its first two labels (scale and method, in most tables) stay in sight."""
     column, labels = table.columns[i], [j for j in table.shown if table.columns[j].role == "label"]
@@ -76,17 +65,32 @@ def _classes(table: Table, i: int) -> str:
     return " ".join(filter(None, [column.alignment, "prose" if column.kind == "prose" else "", places.get(i)]))
 
 
-def _cell_parts(table: Table, r: int, i: int, classes: str, tested: Tested) -> _CellParts:
-    column, cell = table.columns[i], table.rows[r][i]
-    return _CellParts(
-        text=column.text(cell.value),
-        classes=classes,
-        value=_sort_value(cell),
-        mark=next((_ELEMENTS[mark] for mark in ("best", "second") if mark in cell.marks), ""),
-        dagger=DAGGER if "significant" in cell.marks else "",
-        precision=column.precision(cell),
-        tip="; ".join(filter(None, [_exact(column, cell), _row_p(table, r, i), _compared(tested.get((r, i)))])),
-    )
+def _cells(table: Table, i: int, classes: str, tested: Tested) -> list[str]:
+    """The cells of a column."""
+    column = table.columns[i]
+    p_values = [(c.header, j) for j, c in enumerate(table.columns) if c.kind == "p"]
+    cells = []
+    for r, ((text, precision), row) in enumerate(zip(table.reads(i), table.rows, strict=True)):
+        cell = row[i]
+        tip = "; ".join(
+            filter(None, [_exact(column, cell, text), _row_p(row, cell, p_values), _compared(tested.get((r, i)))])
+        )
+        mark = next((_ELEMENTS[mark] for mark in ("best", "second") if mark in cell.marks), "")
+        cells.append(_cell(text, classes, _sort_value(cell), mark, "significant" in cell.marks, precision, tip))
+    return cells
+
+
+@functools.lru_cache(KNOWN)
+def _cell(text: str, classes: str, value: str | None, mark: str, dagger: bool, precision: str, tip: str) -> str:
+    """One cell; `value` is what the column is sorted by, none sorts last."""
+    from markupsafe import escape
+
+    sorted_by = "" if value is None else f' data-value="{escape(value)}"'
+    title = f' title="{escape(tip)}"' if tip else ""
+    core = f"<{mark}>{escape(text)}</{mark}>" if mark else f"{escape(text)}"
+    beside = f' <span class="precision">{escape(precision)}</span>' if precision else ""
+    sup = f"<sup>{DAGGER}</sup>" if dagger else ""
+    return f'<td class="{escape(classes)}"{sorted_by}{title}>{core}{sup}{beside}</td>'
 
 
 def _sort_value(cell: Cell) -> str | None:
@@ -95,11 +99,11 @@ def _sort_value(cell: Cell) -> str | None:
     return cell.value if isinstance(cell.value, str) else repr(cell.value)
 
 
-def _exact(column: Column, cell: Cell) -> str:
+def _exact(column: Column, cell: Cell, text: str) -> str:
     """What rounding and shortening left out; empty where a cell shows all it has."""
     if isinstance(cell.value, str):
-        return cell.value if column.text(cell.value) != cell.value else ""
-    if cell.value is None or column.kind in ("count", "plain") or column.text(cell.value) == MISSING:
+        return cell.value if text != cell.value else ""
+    if cell.value is None or column.kind in ("count", "plain") or text == MISSING:
         return ""
     parts = [f"{cell.value * column.factor:.6g}"]
     if cell.spread is not None:
@@ -109,11 +113,11 @@ def _exact(column: Column, cell: Cell) -> str:
     return ", ".join(parts) + (f" {column.unit}" if column.unit else "")
 
 
-def _row_p(table: Table, r: int, i: int) -> str:
-    """The p-values of the row that an effect with an interval stands in."""
-    if table.rows[r][i].interval is None:
+def _row_p(row: Sequence[Cell], cell: Cell, p_values: Sequence[tuple[str, int]]) -> str:
+    """The p-values of the row that an effect with an interval stands in; `p_values` are their headers and columns."""
+    if cell.interval is None:
         return ""
-    found = [(c.header, cell.value) for c, cell in zip(table.columns, table.rows[r], strict=True) if c.kind == "p"]
+    found = [(header, row[j].value) for header, j in p_values]
     return ", ".join(f"{header}: {p_text(value)}" for header, value in found if isinstance(value, int | float))
 
 

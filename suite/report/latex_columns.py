@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from dataclasses import dataclass
 
 from suite.report.latex_text import escape_latex, spelled, width
-from suite.report.table import Cell, Column, Table
+from suite.report.table import KNOWN, Cell, Column, Table
 
 _HEADING = 6.0
 """Digits: a heading no wider than this is not broken, however narrow its numbers."""
@@ -56,12 +57,12 @@ def set_column(table: Table, i: int, longest: int) -> Setting:
     """
     column, cells = table.columns[i], [row[i] for row in table.rows]
     if column.alignment == "left":
-        return _words(column, cells, longest)
+        return _words(table, i, longest)
     if any(cell.interval is not None for cell in cells):
-        return _numbers(column, cells, r"r@{\hspace{4.5pt}}r", longest, gap=4.5)
+        return _numbers(table, i, r"r@{\hspace{4.5pt}}r", longest, gap=4.5)
     if column.kind in ("p", "plain") or any(cell.spread is not None for cell in cells):
-        return _numbers(column, cells, "r@{}l", longest)
-    return _numbers(column, cells, "r", longest)
+        return _numbers(table, i, "r@{}l", longest)
+    return _numbers(table, i, "r", longest)
 
 
 def bare_label(name: str) -> str:
@@ -69,9 +70,10 @@ def bare_label(name: str) -> str:
     return "tab:" + re.sub(r"[^A-Za-z0-9_.:+-]", "-", name)
 
 
-def _words(column: Column, cells: list[Cell], longest: int) -> Setting:
+def _words(table: Table, i: int, longest: int) -> Setting:
+    column, cells = table.columns[i], [row[i] for row in table.rows]
     room = longest if column.role == "label" else 2 * longest
-    wrapped = [textwrap.wrap(spelled(column.text(cell.value)), room) or [""] for cell in cells]
+    wrapped = [_wrapped(text, room) for text, _ in table.reads(i)]
     widest = max(
         (width(line) * _weight(cell) for lines, cell in zip(wrapped, cells, strict=True) for line in lines), default=0.0
     )
@@ -88,9 +90,15 @@ def _words(column: Column, cells: list[Cell], longest: int) -> Setting:
     )
 
 
-def _numbers(column: Column, cells: list[Cell], columns: str, longest: int, gap: float = 0.0) -> Setting:
-    texts = [_halves(column, cell) for cell in cells]
-    extras = [column.precision(cell).removeprefix("± ") for cell in cells]
+@functools.lru_cache(KNOWN)
+def _wrapped(text: str, room: int) -> tuple[str, ...]:
+    return tuple(textwrap.wrap(spelled(text), room)) or ("",)
+
+
+def _numbers(table: Table, i: int, columns: str, longest: int, gap: float = 0.0) -> Setting:
+    column, cells = table.columns[i], [row[i] for row in table.rows]
+    texts = [_halves(column, text) for text, _ in table.reads(i)]
+    extras = [precision.removeprefix("± ") for _, precision in table.reads(i)]
     room = [
         (width(left) * _weight(cell), width(right) * _weight(cell) + _beside(extra, cell))
         for (left, right), extra, cell in zip(texts, extras, cells, strict=True)
@@ -111,9 +119,8 @@ def _numbers(column: Column, cells: list[Cell], columns: str, longest: int, gap:
     )
 
 
-def _halves(column: Column, cell: Cell) -> tuple[str, str]:
+def _halves(column: Column, text: str) -> tuple[str, str]:
     """A number before and from its decimal point where a column's numbers differ in decimals, otherwise undivided."""
-    text = column.text(cell.value)
     point = text.find(".") if column.kind in ("p", "plain") else -1
     return (text, "") if point < 0 else (text[:point], text[point:])
 

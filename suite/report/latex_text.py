@@ -7,7 +7,7 @@ import itertools
 import textwrap
 import unicodedata
 
-from suite.report.table import DAGGER, MINUS, MISSING, TIMES
+from suite.report.table import DAGGER, KNOWN, MINUS, MISSING, TIMES
 
 _LETTERS = dict(zip("ßæÆœŒøØłŁıåÅ", "ss ae AE oe OE o O l L i aa AA".split(), strict=True))
 _COMMANDS = {
@@ -59,20 +59,18 @@ _DIGITS = {
     **dict.fromkeys(f"+±<>={MINUS}{TIMES}~^…", 1.6),
 }
 """Width of a character in digits of the same size; every other has one digit's, code points are counted as written."""
-_KNOWN = 1 << 14
-"""Texts remembered: a table of thousands of rows says the same few again and again."""
 _LONGEST = 24
 """A word of running text longer than this may be broken within."""
 
 
-@functools.lru_cache(_KNOWN)
+@functools.lru_cache(KNOWN)
 def spelled(text: str) -> str:
     """One line of text in which every character that `escape_latex` has no command for is a code point, `[U+4E2D]`."""
     composed = unicodedata.normalize("NFC", " ".join(text.split()))
     return "".join(c if _command(c) is not None else f"[U+{ord(c):04X}]" for c in composed)
 
 
-@functools.lru_cache(_KNOWN)
+@functools.lru_cache(KNOWN)
 def escape_latex(text: str) -> str:
     """Text as pdflatex sets it literally, in ASCII; what it has no letter for is written as its code point."""
     line = spelled(text)
@@ -87,7 +85,7 @@ def escape_running(text: str) -> str:
     return " ".join(_breakable(word) for word in spelled(text).split(" "))
 
 
-@functools.lru_cache(_KNOWN)
+@functools.lru_cache(KNOWN)
 def width(text: str) -> float:
     """Width of a line in digits of its own size, as Computer Modern sets it; other faces are narrower."""
     return sum(_DIGITS.get(_stem(c), 1.0) for c in spelled(text))

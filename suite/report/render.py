@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from suite.report.table import DAGGER, Cell, Column, Kind, Mark, Table, Test, Value
+from suite.report.table import DAGGER, KNOWN, Cell, Kind, Mark, Table, Test, Value
 
 _MARK_SIGNS: dict[Mark, str] = {"best": "*", "second": "_", "significant": DAGGER}
 
@@ -107,26 +108,34 @@ def to_markdown(table: Table) -> str:
     columns = [table.columns[i] for i in table.shown]
     rules = ["---:" if column.alignment == "right" else ":---" for column in columns]
     lines = [[escape_markdown(column.header) for column in columns], rules]
-    lines += [[_markdown_cell(table.columns[i], row[i]) for i in table.shown] for row in table.rows]
+    lines += [list(row) for row in zip(*(_markdown_column(table, i) for i in table.shown), strict=True)]
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     below = [escape_markdown(note) for note in table.notes]
     signature = [f"`{table.signature}`"] if table.signature else []
     return "\n\n".join([f"**{escape_markdown(table.title)}**", body, *below, *signature]) + "\n"
 
 
+@functools.lru_cache(KNOWN)
 def escape_markdown(text: str) -> str:
     """Text with the characters that GitHub would read as markup escaped, on one line."""
     return re.sub(r"([\\|*`<~\[\]]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(text.split()))
 
 
-def _markdown_cell(column: Column, cell: Cell) -> str:
-    core = escape_markdown(column.text(cell.value))
-    if "best" in cell.marks:
+def _markdown_column(table: Table, i: int) -> list[str]:
+    return [
+        _markdown_cell(text, precision, row[i].marks)
+        for (text, precision), row in zip(table.reads(i), table.rows, strict=True)
+    ]
+
+
+def _markdown_cell(text: str, precision: str, marks: Collection[Mark]) -> str:
+    core = escape_markdown(text)
+    if "best" in marks:
         core = f"**{core}**"
-    elif "second" in cell.marks:
+    elif "second" in marks:
         core = f"<ins>{core}</ins>"
-    dagger = DAGGER if "significant" in cell.marks else ""
-    return " ".join(filter(None, [core + dagger, column.precision(cell)]))
+    dagger = DAGGER if "significant" in marks else ""
+    return " ".join(filter(None, [core + dagger, precision]))
 
 
 def to_text(table: Table, width: int = 100) -> str:
@@ -169,9 +178,9 @@ def split_columns(table: Table, widths: Mapping[int, float], budget: float, gap:
 def _text_column(table: Table, i: int) -> list[str]:
     """The header and every cell of a column, padded to one width; numbers, marks and precision each line up."""
     column, cells = table.columns[i], [row[i] for row in table.rows]
-    cores = [column.text(cell.value) for cell in cells]
+    cores = [text for text, _ in table.reads(i)]
     signs = ["".join(sign for mark, sign in _MARK_SIGNS.items() if mark in cell.marks) for cell in cells]
-    extras = [column.precision(cell) for cell in cells]
+    extras = [precision for _, precision in table.reads(i)]
     core, sign, extra = (max(map(len, part), default=0) for part in (cores, signs, extras))
     justify = str.ljust if column.alignment == "left" else str.rjust
     bodies = [

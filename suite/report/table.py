@@ -7,11 +7,12 @@ another. `suite.report.render` and `suite.report.latex` turn tables into files.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import statistics
 import textwrap
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from suite.trial_spec import FOLDER_LAW, names_a_folder
@@ -31,6 +32,8 @@ MISSING = "\N{EN DASH}"
 DAGGER = "†"
 PROSE = 40
 """Characters that people see of prose."""
+KNOWN = 1 << 14
+"""Texts remembered where the same are set again and again: a table of thousands of rows says the same few."""
 PERCENT = "points"
 """The unit of shares: stored 0 to 1, shown times 100."""
 
@@ -93,7 +96,7 @@ class Column:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return MISSING
         if isinstance(value, str):
-            return textwrap.shorten(value, PROSE, placeholder="…") if self.kind == "prose" else value
+            return _shortened(value) if self.kind == "prose" else value
         if self.kind == "p":
             return p_text(value)
         if self.kind == "count":
@@ -104,7 +107,7 @@ class Column:
 
     def precision(self, cell: Cell) -> str:
         """The spread or the interval as read by people; empty where there is none, or no value."""
-        if self.text(cell.value) == MISSING:
+        if (cell.spread is None and cell.interval is None) or self.text(cell.value) == MISSING:
             return ""
         if cell.spread is not None:
             return f"± {number_text(cell.spread * self.factor, self.decimals)}"
@@ -129,6 +132,7 @@ class Table:
     Parquet then have one row per place."""
     quantity: str = ""
     """With `variable`: the quantity's name, such as `accuracy`."""
+    _read: dict[int, list[tuple[str, str]]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check that rows and columns fit."""
@@ -148,9 +152,21 @@ class Table:
         """Indices of the columns that people see."""
         return tuple(i for i, column in enumerate(self.columns) if column.role != "detail")
 
+    def reads(self, i: int) -> list[tuple[str, str]]:
+        """Text and precision of every cell of a column as people read them, worked out once for all formats."""
+        if i not in self._read:
+            column = self.columns[i]
+            self._read[i] = [(column.text(row[i].value), column.precision(row[i])) for row in self.rows]
+        return self._read[i]
+
     def index(self, key: str) -> int:
         """Where the column of that key stands."""
         return next(i for i, column in enumerate(self.columns) if column.key == key)
+
+
+@functools.lru_cache(KNOWN)
+def _shortened(text: str) -> str:
+    return textwrap.shorten(text, PROSE, placeholder="…")
 
 
 def number_text(number: float, decimals: int, *, signed: bool = False) -> str:
