@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,18 @@ from suite.spec import StudySpec
 from suite.storage import StudyFolder
 from suite.working import Crowd, refit, warn_of_another_machine, work
 from suite.workspace import hub_root
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """The collector of cycles at rest: records and tables have none, and it would look at each of them many times."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class NothingToCompare(ValueError):
@@ -74,6 +88,7 @@ class Pipeline:
         crowd = Crowd.of(self.plan, self.runner)
         return sum(1 for _ in crowd.anything())
 
+    @_uncollected()
     def records(self) -> list[RunRecord]:
         """Every record that belongs to the study file as it is now; runs of an older one are left alone."""
         from suite.tuning import best, open_storage, trial_run_ids
@@ -157,6 +172,7 @@ class Pipeline:
             results = self.compare()
         return verify(self.plan.study, results.comparisons, claims)
 
+    @_uncollected()
     def export(self, to: Path) -> list[Path]:
         """Write tables, figures and summary of the records and the comparisons made last."""
         return self.write(self.plan.study, self.records(), self.results(), to)

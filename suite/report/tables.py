@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from suite.evaluation_spec import CLEAN
-from suite.records import AlignmentScore, RunRecord
+from suite.records import RunRecord
 from suite.report.gather import (
     UNTOUCHED,
     ZERO_SHOT,
@@ -95,12 +95,7 @@ def alignment_results(study: StudySpec, records: Sequence[RunRecord], comparison
         *(Column(key=key, header=key, kind="count", role="label") for key in ("layer", "seeds")),
         *(Column(key=metric, header=metric, kind="level", decimals=3) for metric in metrics),
     )
-    rows = [
-        (Cell(value=scale), Cell(value=stage), Cell(value=text), Cell(value=layer), Cell(value=len(runs)), *cells)
-        for scale, stage, runs in _stages(study, records)
-        for text, layer in _layers(runs)
-        for cells in [[over_seeds(_alignment(study, runs, m, layer, text)) for m in metrics]]
-    ]
+    rows = [row for stage in _stages(study, records) for row in _stage_rows(study, metrics, *stage)]
     table = Table(
         name="alignment",
         title=f"{study.name}: alignment with {study.task.source} per layer, mean over target languages",
@@ -237,18 +232,24 @@ def _stages(study: StudySpec, records: Sequence[RunRecord]) -> list[tuple[str, s
     return [(scale, stage, runs) for scale, stage, runs in stages if any(run.alignment for run in runs)]
 
 
-def _layers(runs: Sequence[RunRecord]) -> list[tuple[str, int]]:
-    return sorted({(a.text, a.layer) for run in runs for a in run.alignment})
+def _stage_rows(
+    study: StudySpec, metrics: Sequence[str], scale: str, stage: str, runs: Sequence[RunRecord]
+) -> Iterator[tuple[Cell, ...]]:
+    """A row per text and layer."""
+    means = [_alignment(study, run) for run in runs]
+    for text, layer in sorted({(a.text, a.layer) for run in runs for a in run.alignment}):
+        labels = (Cell(value=value) for value in (scale, stage, text, layer, len(runs)))
+        keys = [(text, metric, layer) for metric in metrics]
+        yield (*labels, *(over_seeds([own[key] for own in means if key in own]) for key in keys))
 
 
-def _alignment(study: StudySpec, runs: Sequence[RunRecord], metric: str, layer: int, text: str) -> list[float]:
-    """Mean over target languages, one number per run that has it."""
-
-    def wanted(score: AlignmentScore) -> bool:
-        return (score.metric, score.layer, score.text) == (metric, layer, text) and score.language in study.task.targets
-
-    per_run = [[a.value for a in run.alignment if wanted(a)] for run in runs]
-    return [sum(values) / len(values) for values in per_run if values]
+def _alignment(study: StudySpec, run: RunRecord) -> dict[tuple[str, str, int], float]:
+    """Text, statistic and layer to the mean over the target languages that have it."""
+    found: dict[tuple[str, str, int], list[float]] = {}
+    for score in run.alignment:
+        if score.language in study.task.targets:
+            found.setdefault((score.text, score.metric, score.layer), []).append(score.value)
+    return {key: sum(values) / len(values) for key, values in found.items()}
 
 
 def other_metrics(study: StudySpec, records: Sequence[RunRecord]) -> list[str]:
