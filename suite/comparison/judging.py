@@ -15,7 +15,7 @@ from suite.results import Comparison, Results
 
 def judge(rules: ComparisonSpec, contests: Sequence[Contest], looked: Looked = lambda row: None) -> Results:
     """Everything that contests of one design say together."""
-    rows = [row for contest in contests for row in adjust_languages(contest, contest.rows())]
+    rows = adjust_languages(contests)
     adjusted = pay_for_looks(adjust_families(rows, rules), looked)
     around = tuple(check for contest in contests for check in checks(contest))
     counted = [breadth(contest, _language_p(adjusted, contest)) for contest in contests]

@@ -87,5 +87,4 @@ def _estimate(row: Comparison) -> Estimate:
         n_items=row.n_items,
         test=row.test,
         seed_correlation=row.seed_correlation,
-        mde=row.mde,
     )

@@ -23,7 +23,7 @@ from suite.stats.equivalence import Equivalence, equivalence, non_inferiority
 from suite.stats.estimate import Estimate, infer
 from suite.stats.families import family_of
 from suite.stats.independent import independent_mean
-from suite.stats.joint import joint_replicates
+from suite.stats.joint import joint_replicates, joint_replicates_each
 from suite.stats.leave_out import leave_one_group_out, leave_one_seed_out
 from suite.stats.looks import LookAdjustment, adjust_for_look, spend, unplanned_look_bound
 from suite.stats.mcnemar import McNemar, mcnemar, tabulate
@@ -41,7 +41,7 @@ from suite.stats.seeds import (
     superiority_unpaired,
     welch_t,
 )
-from suite.stats.simultaneous import Simultaneous, max_t
+from suite.stats.simultaneous import Simultaneous, max_t, max_t_each
 from suite.stats.superiority import (
     Superiority,
     brunner_munzel,
@@ -94,11 +94,13 @@ __all__ = [
     "independent_mean",
     "infer",
     "joint_replicates",
+    "joint_replicates_each",
     "leave_one_group_out",
     "leave_one_seed_out",
     "macro_f1_from_counts",
     "macro_parallel",
     "max_t",
+    "max_t_each",
     "mcnemar",
     "mediate",
     "micro_f1_from_counts",

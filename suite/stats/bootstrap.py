@@ -134,9 +134,17 @@ def weighted_totals(columns_NC: ArrayLike, *, generator: np.random.Generator, re
     All columns share the draws, so one matrix product serves every language, seed and count. Sums of whole numbers
     below 2^24 are exact: they depend neither on the size of the blocks nor on the number of threads.
     """
-    columns_NC = _narrow(np.asarray(columns_NC))
-    for weights_BI in _item_weights(len(columns_NC), generator, resamples):
-        yield (weights_BI @ columns_NC).astype(np.float64, copy=False)
+    for (totals_BC,) in joint_totals([columns_NC], generator=generator, resamples=resamples):
+        yield totals_BC
+
+
+def joint_totals(
+    families: Sequence[ArrayLike], *, generator: np.random.Generator, resamples: int
+) -> Iterator[list[Matrix]]:
+    """Yield `weighted_totals` of several arrays [n, C] of the same n items, drawn once for all of them."""
+    narrow = [_narrow(np.asarray(columns_NC)) for columns_NC in families]
+    for weights_BI in _item_weights(len(narrow[0]), generator, resamples):
+        yield [(weights_BI @ columns_NC).astype(np.float64, copy=False) for columns_NC in narrow]
 
 
 def pigeonhole_variance(scores_SI: ArrayLike) -> float:

@@ -32,14 +32,17 @@ class Estimate:
     test: str
     seed_correlation: float | None
     """Pearson correlation of the two arms over shared seeds; None where seeds are unpaired or it is undefined."""
-    mde: float
-    """Smallest true effect found with 80 % power at alpha = 1 - confidence, given this precision."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
             raise ValueError(f"p must lie in [0, 1]; got {self.p}; check the variance and degrees of freedom")
         if not self.low <= self.estimate <= self.high:
             raise ValueError(f"the interval must hold the estimate; got {self.estimate} in [{self.low}, {self.high}]")
+
+    @property
+    def mde(self) -> float:
+        """Smallest true effect found with 80 % power at alpha = 1 - confidence, given this precision."""
+        return minimum_detectable_effect(self.standard_error, self.degrees_of_freedom, alpha=1.0 - self.confidence)
 
 
 def infer(
@@ -82,7 +85,6 @@ def infer(
         n_items=n_items,
         test=test,
         seed_correlation=seed_correlation,
-        mde=minimum_detectable_effect(standard_error, degrees_of_freedom, alpha=1.0 - confidence),
     )
 
 

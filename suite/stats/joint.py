@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from suite.stats.bootstrap import draw_seeds, group_by_items, weighted_totals
+from suite.stats.bootstrap import draw_seeds, group_by_items, joint_totals
 from suite.stats.checks import Items, Matrix, as_parallel, as_strata
 
 Strata = Sequence[ArrayLike] | NDArray[np.float64]
@@ -36,17 +36,41 @@ def joint_replicates(
 
     Source: Owen 2007; the languages' columns share one matrix product, as in Sellam et al. 2022 they share a loop.
     """
-    groups = group_by_items(as_strata(list(differences), "differences"), items)
-    for group in groups:
+    return joint_replicates_each([differences], items=items, generator=generator, resamples=resamples)[0]
+
+
+def joint_replicates_each(
+    families: Sequence[Strata],
+    *,
+    items: Items = "shared",
+    generator: np.random.Generator,
+    resamples: int = 10_000,
+) -> list[Matrix]:
+    """Return `joint_replicates` of every family, what each gives alone with this generator: seeds and items drawn once.
+
+    Raises:
+        ValueError: families that differ in seeds, languages or items, and whatever `joint_replicates` refuses.
+    """
+    grouped = [group_by_items(as_strata(list(family), "differences"), items) for family in families]
+    for group in (group for groups in grouped for group in groups):
         as_parallel(group, "differences")
-    weights_BS = draw_seeds(len(groups[0][0]), generator=generator, resamples=resamples)
-    return np.concatenate([_resample(group, weights_BS, generator) for group in groups], axis=1)
+    shapes = {tuple((len(group), *group[0].shape) for group in groups) for groups in grouped}
+    if len(shapes) != 1:
+        raise ValueError(f"families that share their draws have one shape; got {sorted(shapes)}; draw for each alone")
+    weights_BS = draw_seeds(len(grouped[0][0][0]), generator=generator, resamples=resamples)
+    parts = [_resample(kin, weights_BS, generator) for kin in zip(*grouped, strict=True)]
+    return [np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)]
 
 
-def _resample(group: Sequence[Matrix], weights_BS: Matrix, generator: np.random.Generator) -> Matrix:
-    """Return the means [B, G] of languages that share their items."""
+def _resample(kin: Sequence[Sequence[Matrix]], weights_BS: Matrix, generator: np.random.Generator) -> list[Matrix]:
+    """Return, for every family, the means [B, G] of languages that share their items."""
     resamples, n_seeds = weights_BS.shape
-    columns_NC = np.concatenate(group).T
-    totals_BC = np.concatenate(list(weighted_totals(columns_NC, generator=generator, resamples=resamples)))
-    sums_BG = (totals_BC.reshape(resamples, len(group), n_seeds) * weights_BS[:, None]).sum(axis=2)
-    return np.asarray(sums_BG / (n_seeds * len(columns_NC)))
+    columns = [np.concatenate(group).T for group in kin]
+    blocks: list[list[Matrix]] = [[] for _ in kin]
+    start = 0
+    for totals in joint_totals(columns, generator=generator, resamples=resamples):
+        weights_B1S = weights_BS[start : start + len(totals[0]), None]
+        start += len(totals[0])
+        for own, totals_BC in zip(blocks, totals, strict=True):
+            own.append((totals_BC.reshape(len(totals_BC), -1, n_seeds) * weights_B1S).sum(axis=2))
+    return [np.concatenate(own) / (n_seeds * len(columns[0])) for own in blocks]

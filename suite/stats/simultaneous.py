@@ -12,7 +12,7 @@ from suite.stats.checks import Items, Matrix, Vector, as_level, as_strata
 from suite.stats.components import sample_variance
 from suite.stats.crossed import crossed
 from suite.stats.estimate import Estimate
-from suite.stats.joint import Strata, joint_replicates
+from suite.stats.joint import Strata, joint_replicates_each
 
 # Levels are halved in log space between 1 and 1e-200, below which the quantiles of t overflow: 460 / 2^60 is 4e-16.
 _HALVINGS = 60
@@ -93,14 +93,35 @@ def max_t(
     Source: Westfall & Young 1993, single-step min-p, which is max-t where languages share their degrees of freedom;
     step 2 Cochran & Cox 1957, section 4.14.
     """
-    alpha = 1.0 - as_level(confidence, "confidence")
-    strata = as_strata(list(differences), "differences")
+    families = [differences]
+    return max_t_each(families, items=items, generator=generator, resamples=resamples, confidence=confidence)[0]
+
+
+def max_t_each(
+    families: Sequence[Strata],
+    *,
+    items: Items = "shared",
+    generator: np.random.Generator,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+) -> list[Simultaneous]:
+    """Return `max_t` of every family, what each gives alone with this generator: seeds and items are drawn once.
+
+    Raises:
+        ValueError: families that differ in seeds, languages or items, and whatever `max_t` refuses.
+    """
+    as_level(confidence, "confidence")
+    checked = [as_strata(list(family), "differences") for family in families]
+    found = joint_replicates_each(checked, items=items, generator=generator, resamples=resamples)
+    return [_max_t(*family, confidence) for family in zip(checked, found, strict=True)]
+
+
+def _max_t(strata: Sequence[Matrix], replicates_BL: Matrix, confidence: float) -> Simultaneous:
     estimates = tuple(crossed([matrix], confidence=confidence) for matrix in strata)
     tails = [_tails(matrix, estimate) for matrix, estimate in zip(strata, estimates, strict=True)]
     p_L = np.array([tail.p(estimate.statistic) for tail, estimate in zip(tails, estimates, strict=True)])
-    replicates_BL = joint_replicates(strata, items=items, generator=generator, resamples=resamples)
     smallest_B = _smallest_ranks(_deviations(replicates_BL, estimates))
-    level = _level(smallest_B, alpha, len(strata))
+    level = _level(smallest_B, 1.0 - confidence, len(strata))
     critical = tuple(tail.critical(level) for tail in tails)
     margins = [c * estimate.standard_error for c, estimate in zip(critical, estimates, strict=True)]
     return Simultaneous(
@@ -111,7 +132,7 @@ def max_t(
         critical=critical,
         level=level,
         confidence=confidence,
-        resamples=resamples,
+        resamples=len(replicates_BL),
     )
 
 
