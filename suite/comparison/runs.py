@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +119,13 @@ def _read_table(path: Path, metric: str) -> Any:
 
 
 def _alignment(records: Sequence[RunRecord]) -> dict[Quantity, NDArray[np.float64]]:
-    found = dict.fromkeys((a.metric, a.layer) for a in records[0].alignment)
-    return {q: np.array([mean_alignment(r, *q) for r in records]) for q in found}
+    means = [mean_alignments(record) for record in records]
+    return {q: np.array([own.get(q, math.nan) for own in means]) for q in means[0]}
 
 
-def mean_alignment(record: RunRecord, metric: str, layer: int) -> float:
-    """Mean over target languages of one alignment statistic at one layer."""
-    return float(np.mean([a.value for a in record.alignment if a.metric == metric and a.layer == layer]))
+def mean_alignments(record: RunRecord) -> dict[Quantity, float]:
+    """Mean over target languages of every alignment statistic at every layer."""
+    found: dict[Quantity, list[float]] = {}
+    for score in record.alignment:
+        found.setdefault((score.metric, score.layer), []).append(score.value)
+    return {quantity: float(np.mean(values)) for quantity, values in found.items()}

@@ -65,13 +65,20 @@ def mean_squares(scores_SI: Matrix) -> MeanSquares:
     """
     n_seeds, n_items = scores_SI.shape
     scores_SI = scores_SI - scores_SI[0, 0]  # so that a constant matrix leaves exact zeros, not rounding errors
+    return MeanSquares(
+        seed=n_items * sample_variance(scores_SI.mean(axis=1)),
+        item=n_seeds * sample_variance(scores_SI.mean(axis=0)),
+        residual=residual_square(scores_SI),
+    )
+
+
+def residual_square(scores_SI: Matrix) -> float:
+    """Return the residual mean square alone."""
+    n_seeds, n_items = scores_SI.shape
+    scores_SI = scores_SI - scores_SI[0, 0]
     seed_means_S, item_means_I = scores_SI.mean(axis=1), scores_SI.mean(axis=0)
     residual_SI = scores_SI - seed_means_S[:, None] - item_means_I + seed_means_S.mean()
-    return MeanSquares(
-        seed=n_items * sample_variance(seed_means_S),
-        item=n_seeds * sample_variance(item_means_I),
-        residual=float(np.square(residual_SI).sum()) / ((n_seeds - 1) * (n_items - 1)),
-    )
+    return float(np.square(residual_SI).sum()) / ((n_seeds - 1) * (n_items - 1))
 
 
 def variance_components(scores_SI: ArrayLike) -> VarianceComponents:

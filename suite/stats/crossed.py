@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from suite.stats.checks import Matrix, Vector, as_parallel, as_strata, as_weights, check_items
-from suite.stats.components import Term, combine, mean_squares, sample_variance, term
+from suite.stats.components import Term, combine, residual_square, sample_variance, term
 from suite.stats.estimate import Estimate, infer
 from suite.stats.seeds import seed_correlation
 
@@ -149,7 +149,7 @@ def _mean_term(item_means_I: Vector, weight: float) -> Term:
 def _residual_terms(matrices: Sequence[Matrix], weights_L: Vector) -> list[Term]:
     return [
         term(
-            float(weight**2) * mean_squares(matrix).residual / matrix.size,
+            float(weight**2) * residual_square(matrix) / matrix.size,
             (matrix.shape[0] - 1) * (matrix.shape[1] - 1),
         )
         for matrix, weight in zip(matrices, weights_L, strict=True)
