@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from suite.stats.checks import Matrix, Vector, as_matrix
+
+Stack = NDArray[np.float64]
+"""Matrices of one shape, [L, S seeds, n items]."""
 
 # Sums of the same numbers in another order differ by rounding: such a tie must not decide the degrees of freedom.
 _TIE = 1.0 - 1e-9
@@ -68,17 +71,18 @@ def mean_squares(scores_SI: Matrix) -> MeanSquares:
     return MeanSquares(
         seed=n_items * sample_variance(scores_SI.mean(axis=1)),
         item=n_seeds * sample_variance(scores_SI.mean(axis=0)),
-        residual=residual_square(scores_SI),
+        residual=float(residual_squares(scores_SI[None])[0]),
     )
 
 
-def residual_square(scores_SI: Matrix) -> float:
-    """Return the residual mean square alone."""
-    n_seeds, n_items = scores_SI.shape
-    scores_SI = scores_SI - scores_SI[0, 0]
-    seed_means_S, item_means_I = scores_SI.mean(axis=1), scores_SI.mean(axis=0)
-    residual_SI = scores_SI - seed_means_S[:, None] - item_means_I + seed_means_S.mean()
-    return float(np.square(residual_SI).sum()) / ((n_seeds - 1) * (n_items - 1))
+def residual_squares(scores_LSI: Stack) -> Vector:
+    """Return the residual mean square of every matrix of a stack [L, S, n], [L]."""
+    _, n_seeds, n_items = scores_LSI.shape
+    scores_LSI = scores_LSI - scores_LSI[:, :1, :1]
+    seed_means_LS, item_means_LI = scores_LSI.mean(axis=2), scores_LSI.mean(axis=1)
+    means_L = seed_means_LS.mean(axis=1)
+    residual_LSI = scores_LSI - seed_means_LS[:, :, None] - item_means_LI[:, None] + means_L[:, None, None]
+    return np.asarray(np.square(residual_LSI).sum(axis=(1, 2)) / ((n_seeds - 1) * (n_items - 1)))
 
 
 def variance_components(scores_SI: ArrayLike) -> VarianceComponents:

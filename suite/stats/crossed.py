@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from suite.stats.checks import Matrix, Vector, as_parallel, as_strata, as_weights, check_items
-from suite.stats.components import Term, combine, residual_square, sample_variance, term
+from suite.stats.components import Stack, Term, combine, residual_squares, sample_variance, term
 from suite.stats.estimate import Estimate, infer
 from suite.stats.seeds import seed_correlation
 
@@ -37,12 +37,14 @@ def crossed(
     """
     matrices = as_strata(strata, "strata")
     weights_L = as_weights(weights, len(matrices))
-    seed_values_S = _seed_values(matrices, weights_L)
+    stacks = _stacks(matrices)
+    seed_values_S = _weighted_sum([means_S for stack in stacks for means_S in stack.mean(axis=2)], weights_L)
+    item_means = [means_I for stack in stacks for means_I in stack.mean(axis=1)]
     n_seeds = len(seed_values_S)
     variance, degrees_of_freedom = combine(
         seeds=[term(sample_variance(seed_values_S) / n_seeds, n_seeds - 1)],
-        items=[_mean_term(matrix.mean(axis=0), w) for matrix, w in zip(matrices, weights_L, strict=True)],
-        residuals=[[part] for part in _residual_terms(matrices, weights_L)],
+        items=[_mean_term(means_I, w) for means_I, w in zip(item_means, weights_L, strict=True)],
+        residuals=[[part] for part in _residual_terms(stacks, weights_L)],
     )
     return infer(
         float(seed_values_S.mean()),
@@ -103,7 +105,9 @@ def crossed_unpaired(
     variance, degrees_of_freedom = combine(
         seeds=_pool([term(sample_variance(arm_S) / len(arm_S), len(arm_S) - 1) for arm_S in values]),
         items=[_mean_term(mean_I, w) for mean_I, w in zip(item_differences, weights_L, strict=True)],
-        residuals=[_pool(pair) for pair in zip(*(_residual_terms(arm, weights_L) for arm in arms), strict=True)],
+        residuals=[
+            _pool(pair) for pair in zip(*(_residual_terms(_stacks(arm), weights_L) for arm in arms), strict=True)
+        ],
     )
     return infer(
         float(values[0].mean() - values[1].mean()),
@@ -146,14 +150,19 @@ def _mean_term(item_means_I: Vector, weight: float) -> Term:
     return term(float(weight**2) * sample_variance(item_means_I) / n_items, n_items - 1)
 
 
-def _residual_terms(matrices: Sequence[Matrix], weights_L: Vector) -> list[Term]:
+def _residual_terms(stacks: Sequence[Stack], weights_L: Vector) -> list[Term]:
+    squares = [(float(square), stack.shape[1:]) for stack in stacks for square in residual_squares(stack)]
     return [
-        term(
-            float(weight**2) * residual_square(matrix) / matrix.size,
-            (matrix.shape[0] - 1) * (matrix.shape[1] - 1),
-        )
-        for matrix, weight in zip(matrices, weights_L, strict=True)
+        term(float(weight**2) * square / (n_seeds * n_items), (n_seeds - 1) * (n_items - 1))
+        for (square, (n_seeds, n_items)), weight in zip(squares, weights_L, strict=True)
     ]
+
+
+def _stacks(matrices: Sequence[Matrix]) -> list[Stack]:
+    """Return strata of one shape as one array [L, S, n], else each as an array of its own."""
+    # Only row by row in memory: sums over other layouts run in another order, and so would round otherwise.
+    alike = len({matrix.shape for matrix in matrices}) == 1 and all(matrix.flags.c_contiguous for matrix in matrices)
+    return [np.stack(matrices)] if alike and len(matrices) > 1 else [matrix[None] for matrix in matrices]
 
 
 def _pool(arms: Sequence[Term]) -> list[Term]:
