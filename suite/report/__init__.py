@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.comparison.verify import verify
 from suite.records import RunRecord, write_atomically
 from suite.report.changes import association_results, change_results
 from suite.report.delta_tables import alignment_deltas, language_deltas, primary_deltas, subset_deltas
-from suite.report.figures import TooLittleData, figures, to_png, to_svg
+from suite.report.drawing import FORMATS, Drawn, drawing
+from suite.report.figures import figures
 from suite.report.gather import arms
 from suite.report.latex import to_latex
 from suite.report.page import Plate, write_page
@@ -27,9 +27,6 @@ from suite.report.table import Table
 from suite.report.tables import alignment_results, main_results, other_metrics, subset_results
 from suite.results import Comparison, Results
 from suite.spec import StudySpec
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 BuildTable = Callable[[StudySpec, Sequence[RunRecord], tuple[Comparison, ...]], Table]
 
@@ -58,7 +55,6 @@ _TABLE_FORMATS: dict[str, Callable[[Table], bytes]] = {
     "md": lambda table: to_markdown(table).encode(),
     "tex": lambda table: to_latex(table).encode(),
 }
-_FIGURE_FORMATS: dict[str, Callable[[Figure, str], bytes]] = {"png": to_png, "svg": to_svg}
 
 
 def tables(study: StudySpec, records: Sequence[RunRecord], results: Results) -> list[Table]:
@@ -101,14 +97,15 @@ def write_report(study: StudySpec, records: Sequence[RunRecord], results: Result
     comparisons = tuple(c for c in results.comparisons if (c.scale, c.treatment) in known)
     results = replace(results, comparisons=comparisons)
     report = _Report()
-    _add_tables(report, study, records, results)
-    _add_figures(report, study, records, comparisons)
+    with drawing(study, records, comparisons) as drawn:
+        _add_tables(report, study, records, results)
+        _add_figures(report, drawn())
     said = sections(study, records, results, report.left_out)
     _add_page(report, write_page(study, said, report.tables, report.plates, comparisons))
     report.content["summary.md"] = write_summary(study, said, report.listed).encode()
     for name, data in report.content.items():
         write_atomically(folder / name, data)
-    ends = (*_TABLE_FORMATS, *_FIGURE_FORMATS, "html")
+    ends = (*_TABLE_FORMATS, *FORMATS, "html")
     removed = [f"{stem}.{end}" for stem in report.left_out for end in ends]
     for name in removed:
         (folder / name).unlink(missing_ok=True)
@@ -145,16 +142,12 @@ def _add_tables(report: _Report, study: StudySpec, records: Sequence[RunRecord],
             report.left_out[table.name] = _WITHOUT_ROWS.get(table.name, "nothing to show yet")
 
 
-def _add_figures(
-    report: _Report, study: StudySpec, records: Sequence[RunRecord], comparisons: tuple[Comparison, ...]
-) -> None:
+def _add_figures(report: _Report, drawn: Mapping[str, Drawn]) -> None:
     for name, draw in figures().items():
-        try:
-            figure = draw(study, records, comparisons)
-        except TooLittleData as reason:
-            report.left_out[f"figures/{name}"] = str(reason)
+        files = drawn[name]
+        if isinstance(files, str):
+            report.left_out[f"figures/{name}"] = files
         else:
-            files = {end: write(figure, study.name) for end, write in _FIGURE_FORMATS.items()}
             caption = (inspect.getdoc(draw) or "").partition("\n\nRaises:")[0]
             report.plates.append(Plate(name=name, caption=caption, svg=files["svg"]))
             report.add(f"figures/{name}", caption.splitlines()[0], files)

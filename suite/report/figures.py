@@ -138,7 +138,8 @@ def to_png(figure: Figure, study: str) -> bytes:
     with style():
         _settle(figure)
         figure.dpi = DPI
-        FigureCanvasAgg(figure).print_png(written, metadata={"Software": None, "Title": study})
+        canvas = FigureCanvasAgg(figure)
+        canvas.print_png(written, metadata={"Software": None, "Title": study})  # type: ignore[no-untyped-call]
     return written.getvalue()
 
 
@@ -150,7 +151,9 @@ def to_svg(figure: Figure, study: str) -> bytes:
     written = io.BytesIO()
     with style(), matplotlib.rc_context({"svg.hashsalt": study}):
         _settle(figure)
-        FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None, "Creator": None, "Title": study})
+        canvas = FigureCanvasSVG(figure)
+        about = {"Date": None, "Creator": None, "Title": study}
+        canvas.print_svg(written, metadata=about)  # type: ignore[no-untyped-call]
     return written.getvalue()
 
 
