@@ -5,7 +5,7 @@ Nothing here is a claim of its own, nothing is adjusted; what disagrees is point
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -189,14 +189,15 @@ def _pairs(contest: Contest) -> Iterator[Check]:
         return
     for language in contest.targets:
         blocks = [arm.blocks[CLEAN, language] for arm in contest.arms]
-        if not all(np.isin(block.values_SN, (0, 1)).all() for block in blocks):
+        if not all(((block.values_SN == 0) | (block.values_SN == 1)).all() for block in blocks):
             continue
-        for i, seed in enumerate(contest.treatment.seeds):
-            yield _mcnemar(contest, language, seed, [block.values_SN[i] for block in blocks])
+        tables = tabulate(*(block.values_SN for block in blocks))
+        for seed, table in zip(contest.treatment.seeds, tables, strict=True):
+            yield _mcnemar(contest, language, seed, table)
 
 
-def _mcnemar(contest: Contest, language: str, seed: int, right: Sequence[NDArray[np.float64]]) -> Check:
-    found = mcnemar(tabulate(right[0], right[1]), confidence=contest.design.rules.confidence)
+def _mcnemar(contest: Contest, language: str, seed: int, table: NDArray[np.int64]) -> Check:
+    found = mcnemar(table, confidence=contest.design.rules.confidence)
     return Check(
         scale=contest.treatment.scale,
         baseline=contest.baseline.method,

@@ -38,11 +38,13 @@ class McNemar:
 def tabulate(treatment_correct: ArrayLike, baseline_correct: ArrayLike) -> NDArray[np.int64]:
     """Return the table [[both right, only the treatment], [only the baseline, neither]] of two boolean vectors [n].
 
+    Of two matrices [S, n] it returns one table per row, [S, 2, 2].
+
     Raises:
-        ValueError: vectors of different shape, or values other than 0 and 1.
+        ValueError: arms of different shape, or values other than 0 and 1.
     """
     arms = [np.asarray(arm) for arm in (treatment_correct, baseline_correct)]
-    if arms[0].shape != arms[1].shape or arms[0].ndim != 1:
+    if arms[0].shape != arms[1].shape or arms[0].ndim not in (1, 2):
         raise ValueError(
             f"both arms must score the same items; got shapes {arms[0].shape} and {arms[1].shape}; align by id"
         )
@@ -52,7 +54,8 @@ def tabulate(treatment_correct: ArrayLike, baseline_correct: ArrayLike) -> NDArr
             raise ValueError(f"correctness must be 0 or 1; got {arm[~fit][0]}; compare with the label first")
     treatment, baseline = (arm.astype(bool) for arm in arms)
     cells = [treatment & baseline, treatment & ~baseline, ~treatment & baseline, ~treatment & ~baseline]
-    return np.array([np.count_nonzero(cell) for cell in cells], dtype=np.int64).reshape(2, 2)
+    counts = np.stack([np.count_nonzero(cell, axis=-1) for cell in cells], axis=-1)
+    return counts.astype(np.int64).reshape(*treatment.shape[:-1], 2, 2)
 
 
 def mcnemar(table: ArrayLike, *, confidence: float = 0.95) -> McNemar:
@@ -112,9 +115,10 @@ def _counts(table: ArrayLike) -> list[list[int]]:
     cells = np.asarray(table)
     if cells.shape != (2, 2):
         raise ValueError(f"McNemar needs a 2x2 table; got shape {cells.shape}; build it with `tabulate`")
-    if not (np.all(cells >= 0) and np.all(cells == np.rint(cells)) and cells.sum() > 0):
+    whole = np.issubdtype(cells.dtype, np.integer) or np.all(cells == np.rint(cells))
+    if not (whole and (cells >= 0).all() and cells.sum() > 0):
         raise ValueError(f"the table must hold counts, at least one item; got {cells.tolist()}; pass counts, not rates")
-    return [[int(cell) for cell in row] for row in cells]
+    return [[int(cell) for cell in row] for row in cells.tolist()]
 
 
 def _wald(treatment_only: int, baseline_only: int, n: int, z: float) -> Interval:
