@@ -18,7 +18,7 @@ from suite.stats import (
     pigeonhole_variance,
     variance_components,
 )
-from suite.stats.components import mean_squares
+from suite.stats.components import mean_squares, residual_squares
 
 Matrix = NDArray[np.float64]
 
@@ -288,3 +288,13 @@ def test_size_stays_near_nominal_over_strata_that_share_seeds() -> None:
 
     rejections = np.mean([null().p < 0.05 for _ in range(400)])
     assert 0.02 <= rejections <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_strata_in_one_pass_say_what_each_says_alone() -> None:
+    generator = np.random.default_rng(16)
+    strata = [scores(generator, items=30) for _ in range(4)]
+    alone = [mean_squares(d).residual for d in strata]
+    assert residual_squares(np.stack(strata)).tolist() == alone
+    # Columns first in memory, a stratum is taken by itself: the same up to rounding.
+    apart = crossed([np.asfortranarray(d) for d in strata])
+    assert crossed(strata).standard_error == pytest.approx(apart.standard_error, rel=1e-12)

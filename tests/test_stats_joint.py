@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from suite.stats import bootstrap as module
-from suite.stats import joint_replicates, pigeonhole_replicates, pigeonhole_variance
+from suite.stats import joint_replicates, joint_replicates_each, pigeonhole_replicates, pigeonhole_variance
 from suite.stats.checks import Items
 
 Matrix = NDArray[np.float64]
@@ -114,3 +114,18 @@ def test_unfit_differences_are_refused(d: list[Matrix], items: Items, words: str
 def test_one_resample_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2 resamples; got 1"):
         draw(np.zeros((2, 3, 4)), resamples=1)
+
+
+@pytest.mark.parametrize("items", KINDS)
+@pytest.mark.parametrize("scale", [1.0, 1 / 3])
+def test_families_drawn_together_get_what_each_gets_alone(items: Items, scale: float) -> None:
+    families = [scale * differences(np.random.default_rng(n)) for n in (7, 8, 9)]
+    together = joint_replicates_each(families, items=items, generator=np.random.default_rng(1), resamples=101)
+    for family, replicates in zip(families, together, strict=True):
+        assert np.array_equal(replicates, draw(family, items, resamples=101))
+
+
+def test_families_of_other_shapes_are_refused() -> None:
+    families = [differences(np.random.default_rng(7), seeds=seeds) for seeds in (5, 6)]
+    with pytest.raises(ValueError, match="one shape"):
+        joint_replicates_each(families, generator=np.random.default_rng(1), resamples=10)

@@ -95,6 +95,12 @@ def test_table_counts_who_is_right() -> None:
     assert tabulate(treatment, baseline).tolist() == [[1, 2], [1, 2]]
 
 
+def test_a_table_per_row_is_the_table_of_that_row() -> None:
+    treatment, baseline = np.random.default_rng(3).integers(0, 2, (2, 5, 40))
+    rows = [tabulate(*pair).tolist() for pair in zip(treatment, baseline, strict=True)]
+    assert tabulate(treatment, baseline).tolist() == rows
+
+
 def test_unfit_input_is_refused() -> None:
     with pytest.raises(ValueError, match="0 or 1; got 2"):
         tabulate([0, 2], [0, 1])

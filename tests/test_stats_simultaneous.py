@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats as peer
 
-from suite.stats import Simultaneous, bonferroni, max_t
+from suite.stats import Simultaneous, bonferroni, max_t, max_t_each
 
 Matrix = NDArray[np.float64]
 
@@ -159,3 +159,9 @@ def test_a_false_claim_anywhere_has_the_stated_probability(seed: float) -> None:
 def test_a_confidence_outside_0_and_1_is_refused() -> None:
     with pytest.raises(ValueError, match=r"confidence must lie strictly between 0 and 1; got 1\.5"):
         family(np.zeros((2, 3, 4)), confidence=1.5)
+
+
+def test_families_tested_together_say_what_each_says_alone() -> None:
+    families = [languages(np.random.default_rng(n)) for n in (20, 21)]
+    together = max_t_each(families, generator=np.random.default_rng(1), resamples=400)
+    assert together == [family(d, resamples=400) for d in families]

@@ -11,7 +11,7 @@ from suite.comparison.verify import verify
 from suite.records import RunRecord, write_atomically
 from suite.report.changes import association_results, change_results
 from suite.report.delta_tables import alignment_deltas, language_deltas, primary_deltas, subset_deltas
-from suite.report.drawing import FORMATS, Drawn, drawing
+from suite.report.drawing import FORMATS, Drawn, begin_drawing
 from suite.report.figures import figures
 from suite.report.gather import arms
 from suite.report.latex import to_latex
@@ -97,7 +97,7 @@ def write_report(study: StudySpec, records: Sequence[RunRecord], results: Result
     comparisons = tuple(c for c in results.comparisons if (c.scale, c.treatment) in known)
     results = replace(results, comparisons=comparisons)
     report = _Report()
-    with drawing(study, records, comparisons) as drawn:
+    with begin_drawing(study, records, comparisons) as drawn:
         _add_tables(report, study, records, results)
         _add_figures(report, drawn())
     said = sections(study, records, results, report.left_out)

@@ -28,7 +28,7 @@ _Names = Iterator[str]
 
 
 @contextmanager
-def drawing(
+def begin_drawing(
     study: StudySpec, records: Sequence[RunRecord], comparisons: Comparisons
 ) -> Iterator[Callable[[], dict[str, Drawn]]]:
     """Begin with the figures of a study; what it yields returns them all, once they are drawn.
