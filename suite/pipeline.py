@@ -172,11 +172,11 @@ class Pipeline:
             results = self.compare()
         return verify(self.plan.study, results.comparisons, claims)
 
-    @_uncollected()
     def export(self, to: Path) -> list[Path]:
         """Write tables, figures and summary of the records and the comparisons made last."""
         return self.write(self.plan.study, self.records(), self.results(), to)
 
+    @_uncollected()
     def write(self, study: StudySpec, records: Sequence[RunRecord], results: Results, to: Path) -> list[Path]:
         """Write a report of records that were read here, unless it stands there already."""
         from suite.report import write_report

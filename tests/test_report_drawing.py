@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 
 import pytest
 from matplotlib.figure import Figure
@@ -38,6 +39,12 @@ def fails_elsewhere(study: StudySpec, records: list[RunRecord], comparisons: obj
     return effect_against_seeds(study, records, COMPARISONS)
 
 
+def hangs_elsewhere(study: StudySpec, records: list[RunRecord], comparisons: object) -> Figure:
+    if os.getpid() != HERE:
+        time.sleep(600)
+    return effect_against_seeds(study, records, COMPARISONS)
+
+
 def drawn(monkeypatch: pytest.MonkeyPatch, registry: dict[str, Draw], *, aside: bool) -> dict[str, Drawn]:
     """What is drawn of a registry of figures, with a second process or without."""
     monkeypatch.setattr(module, "figures", lambda: registry)
@@ -49,8 +56,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch, registry: dict[str, Draw], *, aside: 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system copies no processes")
-@pytest.mark.parametrize("other", [absent, dies_elsewhere, fails_elsewhere])
+@pytest.mark.parametrize("other", [absent, dies_elsewhere, fails_elsewhere, hangs_elsewhere])
 def test_a_second_process_changes_no_byte_and_loses_no_figure(other: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 3 if other is hangs_elsewhere else 60)
     registry: dict[str, Draw] = {"other": other, "power": effect_against_seeds}
     here = drawn(monkeypatch, registry, aside=False)
     there = drawn(monkeypatch, registry, aside=True)

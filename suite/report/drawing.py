@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS: dict[str, Callable[[Figure, str], bytes]] = {"png": to_png, "svg": to_svg}
+PATIENCE = 60.0
+"""Seconds for the other process to end with the figure it draws when this one has nothing left; a second is usual."""
 Drawn = dict[str, bytes] | str
 """The files of a figure by their endings, or why there is too little data for it."""
 _Names = Iterator[str]
@@ -33,7 +35,7 @@ def begin_drawing(
 ) -> Iterator[Callable[[], dict[str, Drawn]]]:
     """Begin with the figures of a study; what it yields returns them all, once they are drawn.
 
-    The bytes do not depend on which process draws. A process that dies without an answer is made up for here.
+    The bytes do not depend on which process draws. A process that dies or hangs is made up for here.
     """
 
     def draw(name: str) -> Drawn:
@@ -100,6 +102,7 @@ def _all(draw: Callable[[str], Drawn], numbers: int, answer: Connection) -> dict
     """Help with what is left, and take what the other process has drawn; in the registry's order."""
     found: dict[str, Drawn] = {name: draw(name) for name in _left(numbers)}
     with suppress(EOFError, OSError):
-        answered: Mapping[str, Drawn] = answer.recv()
-        found |= answered
+        if answer.poll(PATIENCE):
+            answered: Mapping[str, Drawn] = answer.recv()
+            found |= answered
     return {name: found[name] if name in found else draw(name) for name in figures()}
