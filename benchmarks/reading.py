@@ -10,7 +10,7 @@ of a process of its own, imports not counted, the first with nothing made before
 The suite lists (reads every record that belongs to the study), compares (reads predictions, tests, writes results) and
 exports (every table and figure). The peer lists: it returns a DataFrame of the same metrics, params and tags from a
 sqlite database, opened directly, the faster way. One run is logged by MLflow's client and its rows are copied in SQL
-for the others with their numbers. Contract: the suite's three together take less than 10 s when warm.
+for the others with their numbers. Contract: the suite's three together take less than 10 s, cold too.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def show(runs: int, ours: list[dict[str, float]], peers: list[dict[str, float]])
         print(f"  {'mlflow.search_runs, lists only':<32}{peers[0]['list']:>9.2f}{peers[1]['list']:>9.2f}")
         for what, own in (("its time / ours, listing", [run["list"] for run in ours]), ("... / all three", together)):
             print(f"  {what:<32}{peers[0]['list'] / own[0]:>8.1f}x{peers[1]['list'] / own[1]:>8.1f}x")
-    print(f"contract: under {CONTRACT:.0f} s warm: {'kept' if together[1] < CONTRACT else 'broken'}")
+    print(f"contract: under {CONTRACT:.0f} s: {'kept' if max(together) < CONTRACT else 'broken'}")
 
 
 def in_process(part: str, home: Path) -> dict[str, float]:

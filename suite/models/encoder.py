@@ -152,7 +152,8 @@ class PackedEncoder:
         parts = (this.query, this.key, this.value)
         # One product of [T, D] x [D, 3D]: its backward is one product too, instead of three and two sums.
         qkv = F.linear(x_TD, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]))
-        outs = [self._attend_group(qkv, group, index, number, dropout) for number, group in enumerate(batch.groups)]
+        blocks = zip(batch.groups, _by_group(qkv, batch), strict=True)
+        outs = [self._attend_group(block, group, index, n, dropout) for n, (group, block) in enumerate(blocks)]
         return torch.cat(outs) if len(outs) > 1 else outs[0]
 
     def _attend_first(self, index: int, first_BD: Tensor, x_TD: Tensor, batch: Batch, dropout: Dropout) -> Tensor:
@@ -162,26 +163,32 @@ class PackedEncoder:
         kv = F.linear(
             x_TD, torch.cat([this.key.weight, this.value.weight]), torch.cat([this.key.bias, this.value.bias])
         )
-        outs, row = [], 0
-        for number, group in enumerate(batch.groups):
-            k, v = self._heads(kv, group, 2)
-            q = q_BD[row : row + group.rows].view(group.rows, self.heads, 1, -1)
+        firsts, outs = torch.split(q_BD, [group.rows for group in batch.groups]), []
+        for number, (group, block, q_RD) in enumerate(zip(batch.groups, _by_group(kv, batch), firsts, strict=True)):
+            k, v = self._heads(block, group, 2)
+            q = q_RD.view(group.rows, self.heads, 1, -1)
             outs.append(_attention(q, k, v, group, dropout, index, number).reshape(group.rows, -1))
-            row += group.rows
         return torch.cat(outs) if len(outs) > 1 else outs[0]
 
-    def _heads(self, x_TnD: Tensor, group: Group, parts: int) -> tuple[Tensor, ...]:
+    def _heads(self, block: Tensor, group: Group, parts: int) -> tuple[Tensor, ...]:
         """Queries, keys and values of a group, or the last two: [T, parts x D] to [rows, heads, L, D / heads] each."""
-        block = x_TnD[group.start : group.stop]
         if group.pad_BL is not None:
             block = _Pad.apply(block, group.pad_BL, group.slots_T)  # type: ignore[no-untyped-call]
         return block.view(group.rows, group.length, parts, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
 
-    def _attend_group(self, qkv_T3D: Tensor, group: Group, index: int, number: int, dropout: Dropout) -> Tensor:
-        q, k, v = self._heads(qkv_T3D, group, 3)
+    def _attend_group(self, block: Tensor, group: Group, index: int, number: int, dropout: Dropout) -> Tensor:
+        q, k, v = self._heads(block, group, 3)
         mixed = _attention(q, k, v, group, dropout, index, number)
         flat = mixed.transpose(1, 2).reshape(group.rows * group.length, -1)
         return flat if group.slots_T is None else flat.index_select(0, group.slots_T)
+
+
+def _by_group(x_TnD: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    """The tokens of every attention block.
+
+    The backward pass of a split joins the gradients; of slices each would fill a matrix of the whole with zeros.
+    """
+    return torch.split(x_TnD, [group.stop - group.start for group in batch.groups])
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, group: Group, dropout: Dropout, index: int, number: int) -> Tensor:
@@ -191,7 +198,7 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, group: Group, dropout: Dropout, 
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     scores = torch.matmul(q * (1 / math.sqrt(q.shape[-1])), k.transpose(-1, -2))
     if group.hide_BL is not None:
-        scores = scores.masked_fill(group.hide_BL[:, None, None, :], float("-inf"))
+        scores = scores.masked_fill_(group.hide_BL[:, None, None, :], float("-inf"))
     return torch.matmul(dropout(scores.softmax(-1), index, f"scores{number}"), v)
 
 
