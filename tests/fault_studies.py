@@ -116,7 +116,7 @@ class Home:
         assert records(self.path) == self.scene.records
         self.check_trials()
         there, wanted = self.mirrored(), self.scene.mirrored
-        assert there.keys() == wanted.keys()
+        assert there.keys() == wanted.keys(), f"only in one: {there.keys() ^ wanted.keys()}"
         for name, parts in wanted.items():
             for found, part in zip(there[name], parts, strict=True):
                 assert found == part, f"{name} in MLflow: {found} instead of {part}"
