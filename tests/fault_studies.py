@@ -94,7 +94,11 @@ class Home:
         """Go on to the end, then hold the study to every law."""
         life = self.run()
         assert life.end() == 0, life.said()[-3000:]
-        self.check()
+        try:
+            self.check()
+        except AssertionError as error:
+            error.add_note(f"it had said: {life.said()[-3000:]}")
+            raise
 
     @property
     def runs(self) -> list[Path]:

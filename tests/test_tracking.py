@@ -443,6 +443,26 @@ class Gate:
             sink.close()
 
 
+def test_a_comparison_that_did_not_get_through_is_tried_again_at_the_end(
+    client: MlflowClient,
+    server: Server,
+    study: StudySpec,
+    experiment: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = Gate(int(server.url.rpartition(":")[2]))
+    for opens in (False, True):
+        gate.open = False
+        caplog.clear()
+        with Tracker(f"http://127.0.0.1:{gate.port}", experiment) as tracker:
+            tracker.comparison(study, [make_comparison(study, "4-layer", "adversarial")], tmp_path)
+            until(lambda: any("does not answer" in message for message in caplog.messages))
+            gate.open = opens
+        assert len(runs_of(client, experiment) if opens else []) == opens
+        assert any(message.endswith("repeat `suite compare`") for message in caplog.messages) != opens
+
+
 def test_a_server_that_goes_down_loses_nothing_and_gets_each_datum_once(
     client: MlflowClient,
     server: Server,

@@ -53,6 +53,8 @@ class Session:
         """Folders to upload as soon as the store answers."""
         self._refused: dict[Path, None] = {}
         """Folders whose upload failed though it answers: tried once more at the end."""
+        self._comparison: tuple[StudySpec, Sequence[Comparison], Path] | None = None
+        """The comparison that is to be written, where that has not succeeded."""
 
     def start(self, spec: TrialSpec) -> None:
         """Open the run of a trial."""
@@ -125,10 +127,13 @@ class Session:
 
     def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
         """Write the study's comparison run."""
-        self._attempt(
-            f"the comparison in {folder} is not uploaded (repeat `suite compare`)",
-            lambda mirror: mirror.comparison(study, comparisons, folder),
-        )
+        self._comparison = study, comparisons, folder
+        self._compare(study, comparisons, folder)
+
+    def _compare(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
+        what = f"the comparison in {folder} is not uploaded yet"
+        if self._attempt(what, lambda mirror: mirror.comparison(study, comparisons, folder)):
+            self._comparison = None
 
     def close(self, deadline: float) -> None:
         """Try what is pending once more, end the runs left open, and say what stays behind."""
@@ -137,8 +142,13 @@ class Session:
         for folder in [*self._pending, *self._refused]:
             if time.monotonic() < deadline:
                 self.sync(folder)
+        if self._comparison is not None and time.monotonic() < deadline:
+            self._compare(*self._comparison)
         for run_id, mlflow_id in self._runs.items():
             self._end(run_id, mlflow_id)
+        if self._comparison is not None:
+            where = self._comparison[2]
+            _LOG.warning("the comparison in %s is not in %s; repeat `suite compare`", where, mask(self._uri))
         left = [*self._pending, *self._refused]
         if left:
             line = "%d runs are on disk but not in %s, such as %s; the next start of the study uploads them"
