@@ -209,9 +209,8 @@ def test_postgresql_is_killed_and_nobody_waits_longer_than_told(home: Home, clus
     SURVIVED["SIGTERM while PostgreSQL is away"] += 1
 
 
-def test_postgresql_restarts_and_is_cut_off_under_trials_and_tracking_and_every_worker_goes_on(
-    home: Home, cluster: Postgres
-) -> None:
+def test_workers_outlive_restarts_and_cuts_of_postgresql(home: Home, cluster: Postgres) -> None:
+    """It holds the trials and the runs."""
     home.tracking = address(cluster, "tracking")
     with Line(cluster.port, random.Random(SEED), delay=0.005) as line:
         home.storage = address(cluster, "trials").replace(f":{cluster.port}/", f":{line.port}/")

@@ -31,6 +31,7 @@ from suite.spec import StudySpec
 from suite.tracking import Tracker, check_tracking, is_uploaded, mask, metrics_of, read_mark, run_name, tracking_uri
 from suite.tracking import server as server_module
 from suite.tracking.describe import OWNER_TAG, RUN_ID_TAG, curve_of, is_final, params_of, tags_of
+from suite.tracking.experiment import _artifact_location
 from suite.tracking.links import Refit, pairs
 from suite.tracking.mirror import Mirror, connect
 from suite.tracking.server import Server, start_server
@@ -398,6 +399,19 @@ def test_the_comparison_is_one_run_updated_in_place(
     assert (run.data.tags["phase"], run.info.run_name, run.info.status) == ("comparison", "comparison", "FINISHED")
     assert "The second answer." in run.data.tags["mlflow.note.content"]
     assert {a.path for a in client.list_artifacts(run.info.run_id)} == {"comparisons.json", "summary.md", "figures"}
+
+
+def test_a_folder_of_artifacts_too_long_for_a_database_is_named_before_a_run_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sqlite counts no characters; PostgreSQL would refuse each run, without saying of what."""
+    deep = tmp_path / ("a" * 120) / ("b" * 60)
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    with pytest.raises(ValueError, match=r"at most 157 characters .*; start from another folder, or track to a server"):
+        _artifact_location("postgresql://localhost/tracking", "study")
+    assert str(_artifact_location(f"sqlite:///{deep}/mlflow.db", "study")).endswith("/mlartifacts/study")
+    assert _artifact_location("http://localhost:5000", "study") is None
 
 
 def test_a_comparison_without_summary_shows_its_primary_claims(

@@ -21,6 +21,9 @@ from suite.tracking.views import view_tags
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+LONGEST_LOCATION = 200 - len(f"/{32 * '0'}/artifacts")
+"""Characters of an experiment's folder of artifacts: `runs.artifact_uri` holds 200, a run's own part included. Sqlite
+does not count them."""
 _CONTENT_TAG = "suite.content"
 
 
@@ -64,7 +67,13 @@ def _artifact_location(uri: str, name: str) -> str | None:
         return None
     path = sqlite_path(uri)
     home = Path.cwd() if path is None else path.resolve().parent
-    return (home / "mlartifacts" / name).as_uri()
+    location = (home / "mlartifacts" / name).as_uri()
+    if path is None and len(location) > LONGEST_LOCATION:
+        raise ValueError(
+            f"MLflow's databases take at most {LONGEST_LOCATION} characters for where a study's artifacts lie, "
+            f"{location} has {len(location)}; start from another folder, or track to a server"
+        )
+    return location
 
 
 def write_views(client: MlflowClient, experiment_id: str, metrics: Iterable[str]) -> None:
