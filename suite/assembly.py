@@ -103,8 +103,8 @@ def _assemble(
         return encode(tokenizer, lines, None, max_length, scale.prefix)
 
     kinds = KINDS[texts.trained.kind], KINDS[texts.task.kind]
-    taught = (texts.train,) if texts.intermediate is None else (texts.train, texts.intermediate)
-    validation, *lessons = encode_cached(kinds[0], tokenizer, (texts.validation, *taught), max_length, scale.prefix)
+    learnt = (*texts.taught, texts.validation)
+    *lessons, validation = encode_cached(kinds[0], tokenizer, learnt, max_length, scale.prefix)
     reported = encode_cached(kinds[1], tokenizer, texts.reported, max_length, scale.prefix)
     distinct = sorted({line for p in texts.parallel.values() for line in (*p.source_texts, *p.target_texts)})
     place = {line: i for i, line in enumerate(distinct)}
@@ -122,7 +122,7 @@ def _assemble(
     )
     trained_ids = distinct_ids(trained)
     table = _trained_first(parts, trained_ids)
-    lesson, *before = (
+    *before, lesson = (
         _lesson(table.renumbered(block), own, table, max_length, kinds[0])
         for block, own in zip(lessons, words, strict=True)
     )

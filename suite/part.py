@@ -15,7 +15,6 @@ from suite.records import RunRecord
 from suite.results import Results
 from suite.running import UNTOUCHED
 from suite.spec import StudySpec
-from suite.trial_spec import MethodSpec, Scale
 
 
 class OfAnArm(Protocol):
@@ -43,21 +42,20 @@ class Part:
     def study(self) -> StudySpec:
         """The study cut to the part; its baseline stays."""
         whole = self.pipeline.study
-        names = {method.name for method in self._methods} | {whole.comparison.baseline}
-        interventions = tuple(name for name in whole.comparison.interventions if name in names)
+        kept = {*self._methods, whole.comparison.baseline}
+        interventions = tuple(name for name in whole.comparison.interventions if name in kept)
         return replace(
             whole,
-            scale=self._scales,
-            method=tuple(method for method in whole.method if method.name in names),
+            scale=self.pipeline.plan.scales,
+            method=tuple(method for method in whole.method if method.name in kept),
             comparison=replace(whole.comparison, interventions=interventions),
         )
 
     def records(self) -> list[RunRecord]:
         """The runs of the part, its baseline's and the looks at its untouched checkpoints included."""
-        scales = {scale.name for scale in self._scales}
-        methods = {method.name for method in self.study.method} | {UNTOUCHED}
-        records = self.pipeline.records()
-        return [r for r in records if r.spec.scale.name in scales and r.spec.method in methods]
+        methods = {UNTOUCHED, *(method.name for method in self.study.method)}
+        specs = ((record, record.spec) for record in self.pipeline.records())
+        return [record for record, spec in specs if spec.scale.name in self._scales and spec.method in methods]
 
     def results(self) -> Results:
         """What comparing said of the part."""
@@ -69,16 +67,28 @@ class Part:
 
     def of(self, results: Results) -> Results:
         """What some results say of the part."""
-        scales, methods = {scale.name for scale in self._scales}, {method.name for method in self._methods}
         return Results(
             comparisons=self.rows(results.comparisons),
             checks=self.rows(results.checks),
             breadths=self.rows(results.breadths),
             explanations=tuple(
-                e for e in results.explanations if e.treatment in methods and scales.issuperset(e.scales)
+                e for e in results.explanations if e.treatment in self._methods and self._scales.issuperset(e.scales)
             ),
-            warnings=(self._said, *(line for line in results.warnings if not line.startswith(self._others()))),
+            warnings=(self._said, *(line for line in results.warnings if not line.startswith(self._others))),
         )
+
+    def rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
+        """The rows about the part."""
+        scales, methods = self._scales | {""}, self._methods | {""}
+        return tuple(row for row in rows if row.scale in scales and row.treatment in methods)
+
+    @property
+    def _scales(self) -> frozenset[str]:
+        return frozenset(scale.name for scale in self.pipeline.plan.scales)
+
+    @property
+    def _methods(self) -> frozenset[str]:
+        return frozenset(method.name for method in self.pipeline.plan.methods)
 
     @property
     def _said(self) -> str:
@@ -88,26 +98,10 @@ class Part:
         methods = f"{len(self._methods)} of {len(whole.method)} methods"
         return f"a part of study {whole.digest[:12]} ({scales}, {methods}); p-values are adjusted in all of its family"
 
-    def rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
-        """The rows about the part."""
-        scales, methods = {scale.name for scale in self._scales}, {method.name for method in self._methods}
-        return tuple(
-            row
-            for row in rows
-            if (not row.scale or row.scale in scales) and (not row.treatment or row.treatment in methods)
-        )
-
     @property
-    def _scales(self) -> tuple[Scale, ...]:
-        return self.pipeline.plan.scales
-
-    @property
-    def _methods(self) -> tuple[MethodSpec, ...]:
-        return self.pipeline.plan.methods
-
     def _others(self) -> tuple[str, ...]:
         """How warnings about what is not in the part begin."""
-        chosen = {(scale.name, method.name) for scale in self._scales for method in self._methods}
         whole = self.pipeline.study
         arms = ((scale.name, method.name) for scale in whole.scale for method in whole.method)
-        return tuple(f"{scale} · {method}:" for scale, method in arms if (scale, method) not in chosen)
+        left_out = ((s, m) for s, m in arms if s not in self._scales or m not in self._methods)
+        return tuple(f"{scale} · {method}:" for scale, method in left_out)

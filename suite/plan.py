@@ -69,8 +69,8 @@ def plan(study: StudySpec, scales: tuple[str, ...] = (), methods: tuple[str, ...
     found = {scale.name: _check_scale(study, scale, root) for scale in study.scale}
     _check_alignment(study)
     _check_disk(study, [facts for facts in found.values() if facts])
-    chosen_scales = tuple(study.find_scale(name) for name in scales) or study.scale
-    chosen_methods = tuple(study.find_method(name) for name in methods) or study.method
+    chosen_scales = tuple(study.find_scale(name) for name in dict.fromkeys(scales)) or study.scale
+    chosen_methods = tuple(study.find_method(name) for name in dict.fromkeys(methods)) or study.method
     unreached = tuple(dict.fromkeys(scale.checkpoint for scale in chosen_scales if not found[scale.name]))
     return Plan(study=study, task=task, scales=chosen_scales, methods=chosen_methods, unreached=unreached)
 

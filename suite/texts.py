@@ -34,18 +34,19 @@ class Texts:
     def notes(self) -> tuple[str, ...]:
         """What was left out of the files or found odd in them, a line for each source."""
         said: dict[str, dict[str, None]] = {}
-        for block in (*self._trained_before, self.train, self.validation, *self.reported):
+        for block in (*self.taught, self.validation, *self.reported):
             if block.note:
                 said.setdefault(block.source, {})[block.note] = None
         return tuple(f"{source}: {'; '.join(notes)}" for source, notes in said.items())
 
     @property
-    def _trained_before(self) -> tuple[Examples, ...]:
-        return () if self.intermediate is None else (self.intermediate,)
+    def taught(self) -> tuple[Examples, ...]:
+        """What trains, one after the other; the task's own last."""
+        return (self.train,) if self.intermediate is None else (self.intermediate, self.train)
 
     def datasets(self, select_on: str, report_on: str) -> tuple[Dataset, ...]:
         """Every data input, with its digest."""
-        blocks = [*((b, "train") for b in (*self._trained_before, self.train)), (self.validation, select_on)]
+        blocks = [*((b, "train") for b in self.taught), (self.validation, select_on)]
         blocks += [(b, report_on) for b in self.reported]
         return tuple(examples.dataset_record(split) for examples, split in blocks)
 

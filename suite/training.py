@@ -31,7 +31,7 @@ PRODUCTS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16}
 """Type of the encoder's matrix products by `train.precision`; none is that of the weights."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lesson:
     """A training set, and what replaces its words."""
 
@@ -39,7 +39,7 @@ class Lesson:
     rewriter: Rewriter | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stage:
     """The updates on one training set: they begin with fresh moments, and have a warm-up and a decay of their own."""
 
@@ -121,7 +121,7 @@ class Fit:
     def _update(self) -> dict[str, float]:
         stage = next(stage for stage in reversed(self.stages) if self.step >= stage.start)
         if self.step == stage.start:
-            self.optimiser.state.clear()
+            self.optimiser.state.clear()  # a run of its own would begin without moments
         batches = self._micro_batches(stage)
         weights = [self.classifier.kind.weight(batch) for batch in batches]
         means: dict[str, float] = {}

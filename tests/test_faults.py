@@ -21,7 +21,7 @@ from fault_nursery import Life, Nursery
 from fault_studies import RUNS, SURVIVED, Home, Scene, Tracking, empty, undisturbed
 from safetensors import safe_open
 from safetensors.torch import save_file
-from team_server import Postgres, postgres, postgres_binaries
+from team_server import Postgres
 
 from suite.checkpoint import content
 
@@ -164,16 +164,6 @@ def test_a_tracking_server_is_slow_then_killed_then_cut_off(home: Home, server: 
             synced(home)
         assert life.code() == 0, life.said()
         SURVIVED["cut connection to the tracking server"] += 1
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Postgres]:
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL on this machine (apt-get install postgresql)")
-    pytest.importorskip("psycopg", reason="pip install '.[postgresql]'")
-    with postgres(binaries) as running:
-        yield running
 
 
 def address(cluster: Postgres, name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from test_training import finish, same, weights
 from tiny import make_fit, make_labelled, make_rewriter, make_trial
 
 from suite.canonical import to_json
@@ -24,21 +25,6 @@ def two_stages(spec: TrialSpec) -> Fit:
     fit, train = make_fit(spec), make_labelled(FIRST, seed=11)
     before = Lesson(train=train, rewriter=make_rewriter(train))
     return Fit(spec, fit.classifier, fit.lesson, fit.validation, fit.units, fit.trained_rows, before)
-
-
-def finish(fit: Fit) -> Fit:
-    for _ in fit.run():
-        pass
-    return fit
-
-
-def weights(fit: Fit) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in fit.classifier.named_parameters()}
-
-
-def same(a: Fit, b: Fit) -> bool:
-    mine, theirs = weights(a), weights(b)
-    return all(torch.equal(value, theirs[name]) for name, value in mine.items()) and a.curve == b.curve
 
 
 METHODS: dict[str, dict[str, Scalar]] = {

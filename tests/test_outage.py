@@ -16,7 +16,7 @@ import pytest
 from fault_network import Line
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState, create_trial
-from team_server import Postgres, postgres, postgres_binaries
+from team_server import Postgres
 from worker_studies import Formula, write_study
 
 from suite.spec import TuneSpec
@@ -134,10 +134,10 @@ def test_nobody_is_taken_for_dead_who_could_not_be_heard() -> None:
     claims.read()
     assert not claims.is_free("a")
     storage.outage._begin("no route to host")
-    time.sleep(0.4)
+    time.sleep(0.4)  # longer than its patience
     claims.read()  # finds it back
     assert not claims.is_free("a")
-    time.sleep(0.4)
+    time.sleep(0.4)  # as long again, and now it could have been heard
     assert claims.is_free("a")
 
 
@@ -162,16 +162,6 @@ def test_a_claim_entered_twice_is_held_once() -> None:
 # A real database
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Postgres]:
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL on this machine (apt-get install postgresql)")
-    pytest.importorskip("psycopg", reason="pip install '.[postgresql]'")
-    with postgres(binaries) as running:
-        yield running
-
-
 def address(cluster: Postgres, name: str, port: int) -> str:
     url = cluster.database("createdb", name).replace("@", f":{cluster.password}@", 1)
     return url.replace(f":{cluster.port}/", f":{port}/")
@@ -190,7 +180,7 @@ def searched(path: Path, storage: BaseStorage) -> Rows:
     """The trials of one (scale, method) after one worker searched it."""
     runner = Formula.of(path)
     object.__setattr__(runner.study, "tune", TuneSpec(trials=TRIALS, startup_trials=3, generation=2))
-    search = Search(runner, runner.study.scale[0], runner.study.method[1], storage)  # type: ignore[arg-type]
+    search = Search(runner, runner.study.scale[0], runner.study.method[1], storage)  # type: ignore[arg-type]  # stands for one
     claims = open_claims(storage, runner.study.name, "one@home")
     numbers = [record.spec.number for record in work(claims, search.works)]
     assert sorted(map(int, filter(lambda n: n is not None, numbers))) == [*range(TRIALS)]  # none is run twice

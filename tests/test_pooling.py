@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_encoder import KINDS, MIXES, SITES, close, pack, reference
+from test_encoder import KINDS, MIXES, SITES, assert_same_gradients, close, pack, reference
 from test_method_conformance import settings
 from tiny import (
     CLASSES,
@@ -71,13 +71,7 @@ def test_its_gradients_equal_the_hugging_face_models(kind: str, site: str) -> No
     weights = torch.randn(len(batch), ours.config.hidden_size, generator=torch.Generator().manual_seed(0))
     (runner.finish_first(batch, runner.enter(batch, layer, dropout), layer, dropout) * weights).sum().backward()
     (reference(theirs, batch)[-1][firsts(batch)] * weights).sum().backward()
-    for (name, mine), wanted in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        if wanted.grad is None:
-            assert mine.grad is None, name
-            continue
-        assert mine.grad is not None, name
-        scale = max(1.0, float(wanted.grad.abs().max()))
-        assert close(mine.grad / scale, wanted.grad / scale), f"{name}: {(mine.grad - wanted.grad).abs().max():.1e}"
+    assert_same_gradients(ours, theirs)
 
 
 @pytest.mark.parametrize("kind", ["xlm-roberta", "distilbert"])

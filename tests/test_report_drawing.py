@@ -41,7 +41,7 @@ def fails_elsewhere(study: StudySpec, records: list[RunRecord], comparisons: obj
 
 def hangs_elsewhere(study: StudySpec, records: list[RunRecord], comparisons: object) -> Figure:
     if os.getpid() != HERE:
-        time.sleep(600)
+        time.sleep(600)  # it is killed long before
     return effect_against_seeds(study, records, COMPARISONS)
 
 

@@ -31,8 +31,6 @@ from team_server import (
     Team,
     bucket,
     free_port,
-    postgres,
-    postgres_binaries,
     program,
     tls_proxy,
 )
@@ -256,16 +254,6 @@ def test_a_backup_of_another_kind_of_server_and_a_running_server_are_refused(tmp
 
 
 # Real servers
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Postgres]:
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL on this machine (apt-get install postgresql)")
-    pytest.importorskip("psycopg", reason="pip install 'psycopg[binary]'")
-    with postgres(binaries) as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -90,8 +90,8 @@ class Pass:
 
     def finish(self, batch: Batch, hidden_TD: Tensor, site: str) -> Tensor:
         """Outputs of the head from hidden states at a site: [B, C], or [T, C] where every token is asked."""
-        layer = site_layer(site, self.classifier.depth)
         classifier = self.classifier
+        layer = site_layer(site, classifier.depth)
         runner, pooling = classifier.runner, None if classifier.kind.per_token else classifier.pooling
         with self._autocast():
             finish = runner.finish_first if pooling == "first" else runner.finish

@@ -26,7 +26,6 @@ PATIENCE = 60.0
 """Seconds for the other process to end with the figure it draws when this one has nothing left; a second is usual."""
 Drawn = dict[str, bytes] | str
 """The files of a figure by their endings, or why there is too little data for it."""
-_Names = Iterator[str]
 
 
 @contextmanager
@@ -80,7 +79,7 @@ def _queue(count: int) -> int:
     return reading
 
 
-def _left(numbers: int) -> _Names:
+def _left(numbers: int) -> Iterator[str]:
     """The names of figures that nobody draws yet, until there are no more."""
     names = list(figures())
     while number := os.read(numbers, 1):

@@ -138,8 +138,8 @@ def to_png(figure: Figure, study: str) -> bytes:
     with style():
         _settle(figure)
         figure.dpi = DPI
-        canvas = FigureCanvasAgg(figure)
-        canvas.print_png(written, metadata={"Software": None, "Title": study})  # type: ignore[no-untyped-call]
+        about = {"Software": None, "Title": study}
+        FigureCanvasAgg(figure).print_png(written, metadata=about)  # type: ignore[no-untyped-call]  # matplotlib's is
     return written.getvalue()
 
 
@@ -151,9 +151,8 @@ def to_svg(figure: Figure, study: str) -> bytes:
     written = io.BytesIO()
     with style(), matplotlib.rc_context({"svg.hashsalt": study}):
         _settle(figure)
-        canvas = FigureCanvasSVG(figure)
         about = {"Date": None, "Creator": None, "Title": study}
-        canvas.print_svg(written, metadata=about)  # type: ignore[no-untyped-call]
+        FigureCanvasSVG(figure).print_svg(written, metadata=about)  # type: ignore[no-untyped-call]  # matplotlib's is
     return written.getvalue()
 
 
