@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from suite.assembly import load_workspace
@@ -14,6 +15,7 @@ from suite.models.encoder import NoDropout
 from suite.models.predict import predict_logits
 from suite.plan import Plan
 from suite.running import tuning_spec
+from suite.training import Fit, Stage
 from suite.trial_spec import Range, Scalar, Value
 from suite.workspace import hub_root
 
@@ -27,6 +29,7 @@ class Cost:
     scale: str
     method: str
     update: float
+    """Mean over the stages of training where there are several."""
     tuning_run: float
     refit_run: float
     total: float
@@ -50,12 +53,7 @@ def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
     workspace = load_workspace(spec, hub_root(study.hub))
     classifier = workspace.classifier(0, spec.train.pooling)
     fit = workspace.fit(spec, classifier)
-    times = []
-    for _ in range(WARM + TIMED):
-        start = time.perf_counter()
-        fit._update()
-        times.append(time.perf_counter() - start)
-    update = statistics.median(times[WARM:])
+    update = sum(_update_seconds(fit, stage) * stage.schedule.steps for stage in fit.stages) / fit.steps
     validate = _timed(lambda: predict_logits(classifier, workspace.validation.rows))
     evaluate = _timed(lambda: predict_logits(classifier, workspace.reported.rows))
     attack = 0.0
@@ -71,8 +69,13 @@ def _cost(plan: Plan, scale_at: int, method_at: int) -> Cost:
     return Cost(scale=scale.name, method=method.name, update=update, tuning_run=tuning, refit_run=refit, total=total)
 
 
-def _timed(work: object) -> float:
-    assert callable(work)
+def _update_seconds(fit: Fit, stage: Stage) -> float:
+    """Median time of an update on a stage's texts."""
+    fit.step = stage.start
+    return statistics.median([_timed(fit._update) for _ in range(WARM + TIMED)][WARM:])
+
+
+def _timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

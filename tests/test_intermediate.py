@@ -12,6 +12,7 @@ from tiny import make_fit, make_labelled, make_rewriter, make_trial
 
 from suite.canonical import to_json
 from suite.plan import plan
+from suite.probe import TIMED, WARM, _update_seconds
 from suite.study_file import load_study
 from suite.training import Fit, Lesson
 from suite.trial_spec import Scalar, TaskSpec, TrialSpec
@@ -75,6 +76,19 @@ def test_the_second_stage_sees_what_a_run_without_the_first_sees() -> None:
         ours = whole.stages[1].schedule
         assert np.array_equal(ours.items(step), alone.stages[0].schedule.items(step))
         assert ours.rate(step) == alone.stages[0].schedule.rate(step)
+
+
+def test_the_estimated_cost_times_updates_of_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, update = two_stages(make_trial()), Fit._update
+    seen: list[int] = []
+
+    def watched(fit: Fit) -> dict[str, float]:
+        seen.append(fit.step)
+        return update(fit)
+
+    monkeypatch.setattr(Fit, "_update", watched)
+    assert all(_update_seconds(fit, stage) > 0 for stage in fit.stages)
+    assert seen == [stage.start + number for stage in fit.stages for number in range(WARM + TIMED)]
 
 
 @pytest.mark.parametrize("method", METHODS)
