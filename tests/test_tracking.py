@@ -604,7 +604,9 @@ def test_a_killed_study_leaves_no_run_running(
     tests = Path(__file__).parent
     children = {}
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
-        code = CHILD.format(tests=str(tests), folder=str(tmp_path), store=store, experiment=f"{experiment}-{number}")
+        folder = tmp_path / str(int(number))  # each writes its study file
+        folder.mkdir()
+        code = CHILD.format(tests=str(tests), folder=str(folder), store=store, experiment=f"{experiment}-{number}")
         children[number] = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=tests.parent)
     for number, child in children.items():
         name = f"{experiment}-{number}"
