@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from report_studies import COMPARISONS, RECORDS, STUDY, make_study
 
-from suite.report import export
+from suite.report import export, exported_files
 from suite.report.completeness import missing
 from suite.report.sentences import primary_sentence
 from suite.report.tables import main_results
@@ -88,6 +88,14 @@ def test_every_file_is_listed_in_the_summary(exported: Path) -> None:
 
 
 # Export
+
+
+def test_what_an_export_wrote_is_told_from_whatever_else_its_folder_holds(tmp_path: Path) -> None:
+    for own in ("notes.md", "main-draft.csv", ".netrc", "figures/me.png", "papers/main.csv"):
+        (tmp_path / own).parent.mkdir(exist_ok=True)
+        (tmp_path / own).write_text("somebody's own")
+    written = export(STUDY, RECORDS, Results(comparisons=COMPARISONS), tmp_path)
+    assert exported_files(tmp_path) == sorted(written)
 
 
 def test_exporting_again_gives_the_same_bytes_in_any_order(exported: Path, tmp_path: Path) -> None:

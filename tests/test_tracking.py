@@ -27,6 +27,7 @@ from suite.naming import parse_metric_name
 from suite.ownership import is_dead, this_process
 from suite.palette import method_colour
 from suite.records import Progress, RunRecord, save_record
+from suite.report import exported_files
 from suite.spec import StudySpec
 from suite.tracking import Tracker, check_tracking, is_uploaded, mask, metrics_of, read_mark, run_name, tracking_uri
 from suite.tracking import server as server_module
@@ -385,16 +386,19 @@ def test_values_that_are_not_finite_are_named_rather_than_logged(
     assert any("train/loss at step 140" in message for message in caplog.messages)
 
 
-def test_the_comparison_is_one_run_updated_in_place(
+def test_the_comparison_is_one_run_updated_in_place_and_holds_exported_files_alone(
     client: MlflowClient, store: str, study: StudySpec, experiment: str, tmp_path: Path
 ) -> None:
     comparisons = [make_comparison(study, "4-layer", "adversarial")]
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "forest.svg").write_text("<svg/>")
+    (tmp_path / "id_rsa").write_text("somebody's own")
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "main.csv").write_text("somebody's own")
     for answer in ("first", "second"):
         (tmp_path / "summary.md").write_text(f"The {answer} answer.\n")
         with Tracker(store, experiment) as tracker:
-            tracker.comparison(study, comparisons, tmp_path)
+            tracker.comparison(study, comparisons, tmp_path, exported_files(tmp_path))
     (run,) = runs_of(client, experiment)
     assert (run.data.tags["phase"], run.info.run_name, run.info.status) == ("comparison", "comparison", "FINISHED")
     assert "The second answer." in run.data.tags["mlflow.note.content"]
@@ -418,7 +422,7 @@ def test_a_comparison_without_summary_shows_its_primary_claims(
     client: MlflowClient, store: str, study: StudySpec, experiment: str, tmp_path: Path
 ) -> None:
     with Tracker(store, experiment) as tracker:
-        tracker.comparison(study, [make_comparison(study, "4-layer", "adversarial")], tmp_path)
+        tracker.comparison(study, [make_comparison(study, "4-layer", "adversarial")], tmp_path, [])
     (run,) = runs_of(client, experiment)
     assert "| 4-layer | adversarial | +0.0400 | [-0.0020, +0.0820] | 0.06 |" in run.data.tags["mlflow.note.content"]
 
@@ -470,7 +474,7 @@ def test_a_comparison_that_did_not_get_through_is_tried_again_at_the_end(
         gate.open = False
         caplog.clear()
         with Tracker(f"http://127.0.0.1:{gate.port}", experiment) as tracker:
-            tracker.comparison(study, [make_comparison(study, "4-layer", "adversarial")], tmp_path)
+            tracker.comparison(study, [make_comparison(study, "4-layer", "adversarial")], tmp_path, [])
             until(lambda: any("does not answer" in message for message in caplog.messages))
             gate.open = opens
         assert len(runs_of(client, experiment) if opens else []) == opens

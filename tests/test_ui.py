@@ -18,6 +18,7 @@ from team_server import free_port
 from tracking_studies import METHODS, make_comparison, make_record, make_spec, make_study, save_run
 from worker_studies import Formula, write_study
 
+from suite.report import exported_files
 from suite.tracking import Tracker
 from suite.tracking.links import study_links
 from suite.tracking.server import Server, start_server
@@ -83,7 +84,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     store = f"sqlite:///{home / 'mlflow.db'}"
     with Tracker(store, study.name, home / "study.toml") as tracker:
         tracker.sync([save_run(make_record(spec), home / "runs") for spec in specs])
-        tracker.comparison(study, [make_comparison(study, "4-layer", "adversarial")], results)
+        tracker.comparison(study, [make_comparison(study, "4-layer", "adversarial")], results, exported_files(results))
     with start_server(store, home, port=0) as server:
         links = study_links(server.url, study)
         experiment = re.search(r"experiments/(\d+)", links["comparison"])

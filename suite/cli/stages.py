@@ -208,9 +208,11 @@ def ended(arguments: argparse.Namespace) -> Iterator[Pipeline | Finished]:
 
 def mirror_comparison(tracker: Tracker, study: StudySpec, results: Results, arguments: argparse.Namespace) -> None:
     """Bring the comparison run up to date once there are comparisons and exported tables."""
+    from suite.report import exported_files
+
     tables = _results_folder(arguments, study)
     if results.comparisons and (tables / "summary.md").is_file():
-        tracker.comparison(study, results.comparisons, tables)
+        tracker.comparison(study, results.comparisons, tables, exported_files(tables))
 
 
 def _results_folder(arguments: argparse.Namespace, study: StudySpec) -> Path:

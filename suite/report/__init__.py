@@ -19,13 +19,14 @@ from suite.report.page import Plate, write_page
 from suite.report.pair_table import generalised_results
 from suite.report.reference_table import reference_results
 from suite.report.render import to_csv, to_markdown, to_parquet
-from suite.report.result_tables import RESULT_TABLES, verdicts_table
+from suite.report.result_tables import CLAIMS, RESULT_TABLES, verdicts_table
 from suite.report.run_tables import all_runs, tuning_history
 from suite.report.signature import signature
 from suite.report.summary import sections, write_summary
 from suite.report.table import Table
 from suite.report.tables import alignment_results, main_results, other_metrics, subset_results
 from suite.results import Comparison, Results
+from suite.scores import METRICS
 from suite.spec import StudySpec
 
 BuildTable = Callable[[StudySpec, Sequence[RunRecord], tuple[Comparison, ...]], Table]
@@ -55,6 +56,7 @@ _TABLE_FORMATS: dict[str, Callable[[Table], bytes]] = {
     "md": lambda table: to_markdown(table).encode(),
     "tex": lambda table: to_latex(table).encode(),
 }
+_PAGES = ("report.html", "summary.md")
 
 
 def tables(study: StudySpec, records: Sequence[RunRecord], results: Results) -> list[Table]:
@@ -110,6 +112,14 @@ def write_report(study: StudySpec, records: Sequence[RunRecord], results: Result
     for name in removed:
         (folder / name).unlink(missing_ok=True)
     return Written([folder / name for name in report.content], removed)
+
+
+def exported_files(folder: Path) -> list[Path]:
+    """The files in a folder that exports write, by their names: whatever else lies there is somebody's own."""
+    stems = [*TABLES, *(f"main-{metric}" for metric in METRICS), *RESULT_TABLES, CLAIMS]
+    names = [f"{stem}.{end}" for stem in stems for end in _TABLE_FORMATS]
+    names += [f"figures/{name}.{end}" for name in figures() for end in FORMATS]
+    return sorted(path for name in (*names, *_PAGES) if (path := folder / name).is_file())
 
 
 @dataclass(slots=True)

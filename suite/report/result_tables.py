@@ -164,7 +164,7 @@ def verdicts_table(study: str, verdicts: Sequence[Verdict], signature: str) -> T
             cells[4] = Cell(value=verdict.effect, interval=(verdict.low, verdict.high))
         rows.append(tuple(cells))
     return Table(
-        name="claims",
+        name=CLAIMS,
         title=f"{study}: published claims",
         columns=columns,
         rows=tuple(rows),
@@ -178,6 +178,8 @@ def _cells(record: object, columns: Sequence[Column]) -> tuple[Cell, ...]:
     return tuple(Cell(value=value) for value in values)
 
 
+CLAIMS = "claims"
+"""File stem of `verdicts_table`."""
 RESULT_TABLES: dict[str, BuildTable] = {
     "breadth": breadth_table,
     "checks": checks_table,

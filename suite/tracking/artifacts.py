@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from suite.canonical import digest
 from suite.records import ATTACKED, RECORD, Dataset, RunRecord, write_atomically
 from suite.tracking.address import mask
-from suite.tracking.upload import MARK
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -60,12 +59,11 @@ def upload_run_files(client: MlflowClient, run_id: str, folder: Path, record: Ru
         _upload(client, run_id, figure, "figures")
 
 
-def upload_tree(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Upload every file of a folder under its own path."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith(".") and path.name != MARK:
-            parent = path.parent.relative_to(folder).as_posix()
-            _upload(client, run_id, path, None if parent == "." else parent)
+def upload_files(client: MlflowClient, run_id: str, folder: Path, files: Iterable[Path]) -> None:
+    """Upload files of a folder, each under its own path; what else lies there stays where it is."""
+    for path in files:
+        parent = path.parent.relative_to(folder).as_posix()
+        _upload(client, run_id, path, None if parent == "." else parent)
 
 
 def _upload(client: MlflowClient, run_id: str, path: Path, parent: str | None) -> None:

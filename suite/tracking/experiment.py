@@ -13,7 +13,7 @@ from suite.canonical import to_json
 from suite.results import Comparison
 from suite.spec import StudySpec
 from suite.tracking.address import is_http, mask, sqlite_path
-from suite.tracking.artifacts import upload_tree
+from suite.tracking.artifacts import upload_files
 from suite.tracking.describe import COMPARISON, NOTE_TAG
 from suite.tracking.notes import comparison_note, study_note
 from suite.tracking.views import view_tags
@@ -93,20 +93,34 @@ def _set_tags(client: MlflowClient, experiment_id: str, tags: dict[str, str], pr
 
 
 def mirror_comparison(
-    client: MlflowClient, experiment_id: str, study: StudySpec, comparisons: Sequence[Comparison], folder: Path
+    client: MlflowClient,
+    experiment_id: str,
+    study: StudySpec,
+    comparisons: Sequence[Comparison],
+    folder: Path,
+    files: Sequence[Path],
 ) -> str:
-    """Write the study's comparison run, in place where there is one; returns MLflow's id of it."""
+    """Write the study's comparison run, in place where there is one; returns MLflow's id of it.
+
+    Args:
+        client: Client of the store.
+        experiment_id: The study's experiment.
+        study: What was compared.
+        comparisons: Every comparison.
+        folder: Where its tables and figures are.
+        files: Those of the folder that are uploaded, and no other.
+    """
     found = client.search_runs([experiment_id], f"tags.phase = '{COMPARISON}'", max_results=1)
     if found:
         run_id = str(found[0].info.run_id)
     else:
         tags = {"phase": COMPARISON, "study": study.name, "mlflow.user": user()}
         run_id = str(client.create_run(experiment_id, tags=tags, run_name=COMPARISON).info.run_id)
-    content = _content(comparisons, folder)
+    content = _content(comparisons, folder, files)
     if found and found[0].data.tags.get(_CONTENT_TAG) == content:
         return run_id
     client.log_text(run_id, json.dumps([to_json(c) for c in comparisons], indent=1), "comparisons.json")
-    upload_tree(client, run_id, folder)
+    upload_files(client, run_id, folder, files)
     summary = folder / "summary.md"
     note = comparison_note(study, comparisons, summary.read_text() if summary.is_file() else None)
     client.set_tag(run_id, NOTE_TAG, mask(note))
@@ -115,9 +129,9 @@ def mirror_comparison(
     return run_id
 
 
-def _content(comparisons: Sequence[Comparison], folder: Path) -> str:
+def _content(comparisons: Sequence[Comparison], folder: Path, files: Sequence[Path]) -> str:
     """SHA-256 of what a comparison run holds."""
     state = hashlib.sha256(json.dumps([to_json(c) for c in comparisons]).encode())
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(files):
         state.update(path.relative_to(folder).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
     return state.hexdigest()[:12]

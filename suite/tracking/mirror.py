@@ -160,10 +160,12 @@ class Mirror:
             if not token:
                 return found
 
-    def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
+    def comparison(
+        self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path, files: Sequence[Path]
+    ) -> None:
         """Write the study's comparison run."""
         with locked(folder):
-            mirror_comparison(self.client, self.experiment_id, study, comparisons, folder)
+            mirror_comparison(self.client, self.experiment_id, study, comparisons, folder, files)
 
     def kill(self, run_id: str, reason: str) -> None:
         """End a run that will not end by itself; one that has ended stays as it is."""

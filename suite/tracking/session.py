@@ -53,7 +53,7 @@ class Session:
         """Folders to upload as soon as the store answers."""
         self._refused: dict[Path, None] = {}
         """Folders whose upload failed though it answers: tried once more at the end."""
-        self._comparison: tuple[StudySpec, Sequence[Comparison], Path] | None = None
+        self._comparison: tuple[StudySpec, Sequence[Comparison], Path, Sequence[Path]] | None = None
         """The comparison that is to be written, where that has not succeeded."""
 
     def start(self, spec: TrialSpec) -> None:
@@ -125,14 +125,18 @@ class Session:
         for folder in folders:
             self.sync(folder)
 
-    def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
+    def comparison(
+        self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path, files: Sequence[Path]
+    ) -> None:
         """Write the study's comparison run."""
-        self._comparison = study, comparisons, folder
-        self._compare(study, comparisons, folder)
+        self._comparison = study, comparisons, folder, files
+        self._compare(study, comparisons, folder, files)
 
-    def _compare(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
+    def _compare(
+        self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path, files: Sequence[Path]
+    ) -> None:
         what = f"the comparison in {folder} is not uploaded yet"
-        if self._attempt(what, lambda mirror: mirror.comparison(study, comparisons, folder)):
+        if self._attempt(what, lambda mirror: mirror.comparison(study, comparisons, folder, files)):
             self._comparison = None
 
     def close(self, deadline: float) -> None:

@@ -79,10 +79,12 @@ class Tracker:
         kept = tuple(folders)
         self._submit(lambda session: session.restore(kept))
 
-    def comparison(self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path) -> None:
-        """Write the study's one comparison run, with every file of the folder of exported tables and figures."""
+    def comparison(
+        self, study: StudySpec, comparisons: Sequence[Comparison], folder: Path, files: Sequence[Path]
+    ) -> None:
+        """Write the study's one comparison run, with the files of a folder that hold its tables and figures."""
         kept = tuple(comparisons)
-        self._submit(lambda session: session.comparison(study, kept, folder))
+        self._submit(lambda session: session.comparison(study, kept, folder, files))
 
     def close(self, seconds: float = DRAIN_SECONDS) -> None:
         """Wait for what is under way, at most so many seconds, end the runs left open, and stop."""
