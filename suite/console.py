@@ -122,8 +122,14 @@ def _depth(scale: Scale) -> str:
 
 
 def _attack(study: StudySpec) -> str:
-    radius = study.evaluation.attack_radius
-    return f", embedding attack of radius {radius:g} in {study.evaluation.attack_steps} steps" if radius > 0 else ""
+    """What the clean items are put through besides the subsets."""
+    asked = study.evaluation
+    parts = {
+        f"embedding attack of radius {asked.attack_radius:g} in {asked.attack_steps} steps": asked.attack_radius > 0,
+        f"word attack of {asked.word_attack_queries} queries": asked.word_attack_queries > 0,
+        f"vote of {asked.smoothing_samples} noisy copies": asked.smoothing_samples > 0,
+    }
+    return "".join(f", {part}" for part, wanted in parts.items() if wanted)
 
 
 def _space(parameters: dict[str, Value]) -> str:
@@ -145,7 +151,10 @@ def describe_costs(costs: Sequence[Cost]) -> str:
         for c in costs
     ]
     total = sum(c.total for c in costs)
-    lines.append(f"  estimated on this machine: {total:.0f} s ({total / 3600:.1f} h), alignment not counted")
+    lines.append(
+        f"  estimated on this machine: {total:.0f} s ({total / 3600:.1f} h), loading and the untouched checkpoints not "
+        "counted, an attack on words at its most"
+    )
     return "\n".join(lines)
 
 

@@ -162,19 +162,19 @@ def attack_logits(view: Pass, reported: Reported, spec: TrialSpec) -> tuple[NDAr
 def smoothed(view: Pass, reported: Reported, spec: TrialSpec, noise: float) -> Iterator[Predicted]:
     """Predictions by vote with certified radii, at the noise the model was trained with.
 
-    A tenth of the copies (at least 10) guesses the label, the others bound its probability.
+    Further copies (`guesses`) guess the label, whose probability these bound.
     """
     rows, labels, classifier = reported.rows, reported.labels, view.classifier
     site = str(spec.hyperparameters.get("site", EMBEDDINGS))
     sigma = noise * view.radius_unit(site) / classifier.encoder.config.hidden_size**0.5
     estimate = spec.evaluation.smoothing_samples
-    select = max(10, estimate // 10)
-    guesses, votes = (np.zeros((len(rows), classifier.head.out_features), dtype=np.int64) for _ in range(2))
+    select = guesses(estimate)
+    first, votes = (np.zeros((len(rows), classifier.head.out_features), dtype=np.int64) for _ in range(2))
     for number, batch in enumerate(batches_by_length(rows, labels, device=classifier.head.weight.device)):
         streams, at = StepStreams(Streams(spec.seed), number), list(batch.rows)
-        guesses[at] = count_votes(batch, view, streams, sigma=sigma, samples=select, site=site)
+        first[at] = count_votes(batch, view, streams, sigma=sigma, samples=select, site=site)
         votes[at] = count_votes(batch, view, streams, sigma=sigma, samples=estimate, site=site, first=select)
-    found = certify(guesses, votes, sigma)
+    found = certify(first, votes, sigma)
     share = votes[np.arange(len(labels)), labels] / estimate
     start = 0
     for block in reported.blocks:
@@ -187,6 +187,11 @@ def smoothed(view: Pass, reported: Reported, spec: TrialSpec, noise: float) -> I
         }
         yield Predicted(examples=block.examples, subset=SMOOTHED, columns=columns)
         start = own.stop
+
+
+def guesses(samples: int) -> int:
+    """Copies of a text that guess the label whose probability `samples` others bound: a tenth as many, at least 10."""
+    return max(10, samples // 10)
 
 
 @contextmanager

@@ -19,6 +19,9 @@ SMOOTHED = "smoothed"
 RESERVED = (CLEAN, ATTACK, WORD_ATTACK, SMOOTHED)
 """Names of blocks of predictions that no subset may have."""
 
+FEWEST_VOTES = 20
+"""Noisy copies of a text, at least, for a vote to decide anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalSpec:
@@ -89,7 +92,10 @@ class EvaluationSpec:
         queries = self.word_attack_queries
         law(queries >= 0, f"word_attack_queries is not negative, got {queries}")
         votes = self.smoothing_samples
-        law(votes == 0 or votes >= 20, f"smoothing_samples is 0, or at least 20 for a vote to decide, got {votes}")
+        law(
+            votes == 0 or votes >= FEWEST_VOTES,
+            f"smoothing_samples is 0, or at least {FEWEST_VOTES} for a vote to decide, got {votes}",
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -170,6 +170,25 @@ def test_the_probe_estimates_every_scale_and_method(
     assert all(0 < c["update"] < c["tuning_run"] <= c["refit_run"] <= c["total"] for c in costs)
 
 
+def test_the_probe_counts_votes_and_attacks_on_words(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a second for whatever is timed, a refit is so many seconds longer than a trial."""
+    monkeypatch.setattr("suite.probe._timed", lambda work: (work(), 1.0)[1])
+
+    def longer(votes: int, queries: int) -> dict[str, float]:
+        asked = text.replace("smoothing_samples = 20", f"smoothing_samples = {votes}")
+        asked = asked.replace("word_attack_queries = 6", f"word_attack_queries = {queries}")
+        assert check(asked, tmp_path, "--probe", "--json", "--scale", "1-layer") == 0
+        costs = json.loads(capsys.readouterr().out)["costs"]
+        return {c["method"]: c["refit_run"] - c["tuning_run"] for c in costs}
+
+    plain, votes, words = longer(0, 0), longer(300, 0), longer(0, 6)
+    assert plain == dict.fromkeys(plain, 1 + 3 + 1), "clean items, the attack on embeddings in 3 languages, alignment"
+    assert votes == plain | {"random-perturbation": plain["standard"] + 3 * (300 + 30) / (20 + 10)}
+    assert all(words[method] > plain[method] for method in plain)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "small"
