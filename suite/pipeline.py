@@ -60,9 +60,20 @@ class Pipeline:
         return self.plan.study
 
     def tune(self) -> Iterator[RunRecord]:
-        """Every tuning trial that has not ended yet; scale by scale, as scales share nothing."""
+        """Every tuning trial, scale by scale, as scales share nothing; ended ones are read, not run."""
         crowd = Crowd.of(self.plan, self.runner)
+        for search in crowd.searches:
+            yield from self._stood(search.ended().values())
         yield from work(crowd.claims, crowd.tuning)
+
+    def _stood(self, run_ids: Iterable[str]) -> Iterator[RunRecord]:
+        """Records of runs that ended earlier, where they are in this home."""
+        for run_id in run_ids:
+            folder = self.runner.folder.named(run_id)
+            if (record := self.reading.read(folder)) is not None:
+                for observer in self.runner.observers:
+                    observer.stood(record, folder)
+                yield record
 
     def bests(self) -> list[Best]:
         """The best configuration of every chosen (scale, method).

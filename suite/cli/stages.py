@@ -7,6 +7,7 @@ import json
 import math
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -238,17 +239,11 @@ def finish(arguments: argparse.Namespace, records: list[RunRecord]) -> int:
     if arguments.json:
         emit(records)
     elif not arguments.quiet:
-        print(f"{len(records)} runs: " + ", ".join(f"{n} {s}" for s, n in _states(records).items()))
+        states = Counter(record.state for record in records)
+        print(f"{len(records)} runs: " + (", ".join(f"{n} {s}" for s, n in states.items()) or "nothing left to do"))
     for record in failed:
         print(f"suite: {record.run_id} failed: {record.reason}", file=sys.stderr)
     return FAILED if failed else DONE
-
-
-def _states(records: list[RunRecord]) -> dict[str, int]:
-    states: dict[str, int] = {}
-    for record in records:
-        states[record.state] = states.get(record.state, 0) + 1
-    return states or {"nothing left to do": 0}
 
 
 def _exported(arguments: argparse.Namespace, runs: Pipeline | Finished | Part) -> int:

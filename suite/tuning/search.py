@@ -70,7 +70,6 @@ class Search:
         self._left = list(range(runner.study.tune.trials))
         self._best: Best | None = None
         self._ended: dict[int, str] | None = None
-        """Run id by number, of trials that had ended when this process first asked."""
 
     def left(self) -> list[int]:
         """Numbers of the budget's trials that have not ended."""
@@ -78,6 +77,13 @@ class Search:
             trials = self.study.get_trials(deepcopy=False)
             self._left = [n for n in self._left if n >= len(trials) or not trials[n].state.is_finished()]
         return self._left
+
+    def ended(self) -> dict[int, str]:
+        """Run ids by number, of the trials that had ended when this process first asked."""
+        if self._ended is None:
+            trials = self.study.get_trials(deepcopy=False)[: self.runner.study.tune.trials]
+            self._ended = {t.number: str(t.user_attrs[RUN_ID]) for t in trials if RUN_ID in t.user_attrs}
+        return self._ended
 
     def works(self) -> Iterator[Work]:
         """The trials that may be run by now: those whose earlier generations have ended."""
@@ -88,10 +94,7 @@ class Search:
 
     def lost(self) -> Iterator[Work]:
         """Trials that had ended before this process came and have no record in this home: deleted, or elsewhere."""
-        if self._ended is None:
-            trials = self.study.get_trials(deepcopy=False)[: self.runner.study.tune.trials]
-            self._ended = {t.number: str(t.user_attrs[RUN_ID]) for t in trials if RUN_ID in t.user_attrs}
-        for number, run_id in self._ended.items():
+        for number, run_id in self.ended().items():
             if not self.runner.folder.has_record(run_id):
                 yield Work(f"{self.study.study_name}/{number}", partial(self.run, number))
 
