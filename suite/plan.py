@@ -18,10 +18,11 @@ from suite.spec import StudySpec
 from suite.tasks import Task, resolve_subset, resolve_task
 from suite.tasks.code_mixing import check_lexicon
 from suite.tasks.external import check_external
+from suite.tasks.synonyms import load_synonyms
 from suite.tasks.xtreme import xtreme_root
 from suite.texts import training_task
 from suite.trial_spec import MethodSpec, Range, Scalar, Scale, Value
-from suite.workspace import hub_root
+from suite.workspace import check_device, hub_root
 
 DISK_BYTES_PER_RUN = 2_000_000
 """Record, predictions, spool and tracking database of one run, rounded up."""
@@ -65,6 +66,7 @@ def plan(study: StudySpec, scales: tuple[str, ...] = (), methods: tuple[str, ...
     if root is not None and not root.is_dir():
         raise ValueError(f"the hub mirror {root} is not a directory; set SUITE_HUB or the study's `hub`, or drop it")
     xtreme_root()  # refuses a directory that does not exist
+    check_device()
     task = _check_task(study)
     found = {scale.name: _check_scale(study, scale, root) for scale in study.scale}
     _check_alignment(study)
@@ -91,6 +93,8 @@ def _check_task(study: StudySpec) -> Task:
     _check_subsets(study, task)
     if study.task.synonyms is not None and not Path(study.task.synonyms).expanduser().is_file():
         raise ValueError(f"task.synonyms is a JSON file, there is none at {study.task.synonyms}")
+    if study.task.synonyms is not None:
+        load_synonyms(Path(study.task.synonyms).expanduser())
     return task
 
 
@@ -216,18 +220,25 @@ def _ends(value: Value, kind: type | None) -> tuple[Scalar, ...]:
 
 
 def _check_alignment(study: StudySpec) -> None:
-    from suite.alignment import resolve
+    from suite.alignment import check_metric
 
     for metric in study.alignment.metrics:
-        resolve(metric)
+        check_metric(metric)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that no disk takes
+        raise ValueError(f"SUITE_HOME is a folder, {path} cannot be one ({error.strerror}); choose another") from None
 
 
 def _check_disk(study: StudySpec, encoders: Sequence[CheckpointFacts]) -> None:
     from suite.storage import home
 
-    folder = home()
-    while not folder.exists():
-        folder = folder.parent
+    folder = next(path for path in (home(), *home().parents) if _exists(path))
+    if not folder.is_dir():
+        raise ValueError(f"SUITE_HOME is a folder, and {folder} is a file; set SUITE_HOME to a folder of yours")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"SUITE_HOME is written to, but {folder} cannot be; set SUITE_HOME to a folder of yours")
     runs = len(study.scale) * (len(study.method) * (study.tune.trials + len(study.refit.seeds)) + 1)

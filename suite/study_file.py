@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from datetime import date, time
+from collections.abc import Callable
+from datetime import date as _date
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ def load_study(path: Path) -> StudySpec:
 def _read(path: Path, kind: str) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        date = _find_date(table, ())
+        date = _find(table, lambda value: isinstance(value, _date | time))
+        big = _find(table, lambda value: isinstance(value, int) and not -(2**63) <= value < 2**63)
     except FileNotFoundError:
         raise ValueError(f"no {kind} file at {path}") from None
     except OSError as error:
@@ -52,6 +55,8 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
         ) from None
     if date:
         raise ValueError(f"{path}: {_path(date)}: dates and times have no place in a {kind} file; quote what is a text")
+    if big:
+        raise ValueError(f"{path}: {_path(big)}: a whole number is below 2^63, as TOML has them; write a smaller one")
     return table
 
 
@@ -69,12 +74,12 @@ def load_claims(path: Path) -> tuple[PublishedClaim, ...]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _find_date(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...] | None:
-    """Where the first date or time stands; what else TOML can write, JSON can."""
-    if isinstance(value, date | time):
+def _find(value: Any, wanted: Callable[[Any], bool], loc: tuple[int | str, ...] = ()) -> tuple[int | str, ...] | None:
+    """Where the first such value stands."""
+    if wanted(value):
         return loc
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((found for key, item in inner if (found := _find_date(item, (*loc, key)))), None)
+    return next((found for key, item in inner if (found := _find(item, wanted, (*loc, key)))), None)
 
 
 def _fold_parameters(table: dict[str, Any]) -> dict[str, Any]:

@@ -130,6 +130,21 @@ def hub_root(configured: str | None = None) -> Path | None:
     return Path(named).expanduser().resolve() if named else None
 
 
+def check_device() -> None:
+    """Refuse a `SUITE_DEVICE` that computes nothing here.
+
+    Raises:
+        ValueError: torch knows no such device, or this machine or torch's build has none.
+    """
+    try:
+        torch.ones(1, device=device()).item()
+    except (RuntimeError, AssertionError) as error:
+        named, reason = os.environ.get("SUITE_DEVICE"), str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"SUITE_DEVICE is cpu, or cuda where there is a GPU, got {named!r} ({reason}); correct it or leave it out"
+        ) from None
+
+
 def device() -> torch.device:
     """`SUITE_DEVICE`, else a GPU where there is one, else the CPU."""
     # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -70,6 +71,42 @@ BAD = {
         'test_examples = 44\nsynonyms = "/no/such.json"',
         "there is none at",
     ),
+    "synonyms that are no words": (
+        "test_examples = 44",
+        'test_examples = 44\nsynonyms = "{folder}/synonyms.json"',
+        "the synonyms of 'turn' are a list of words",
+    ),
+    "weights that are not there": (
+        "layers = 1",
+        'layers = 1\n[[scale]]\nname = "x"\ncheckpoint = "{folder}/bare"',
+        r"whole weights in safetensors, not .*bare' \(no file \*\.safetensors\): save it again",
+    ),
+    "weights that are none": (
+        "layers = 1",
+        'layers = 1\n[[scale]]\nname = "x"\ncheckpoint = "{folder}/torn"',
+        r"whole weights in safetensors, not .*torn' \(model\.safetensors: .*\): save it again",
+    ),
+    "a checkpoint without a tokenizer": (
+        "layers = 1",
+        'layers = 1\n[[scale]]\nname = "x"\ncheckpoint = "{folder}/mute"',
+        "a checkpoint has a tokenizer, .*mute has none: add its files",
+    ),
+    "a configuration of nonsense": (
+        "layers = 1",
+        'layers = 1\n[[scale]]\nname = "x"\ncheckpoint = "{folder}/nonsense"',
+        "a config.json of a known model type, not .*nonsense'",
+    ),
+    "a metric of something else": (
+        '"linear_cka"',
+        '"json:dumps"',
+        "'json:dumps' must be a function of a Pair that gives a number; of random vectors it gives TypeError",
+    ),
+    "a task that is a function of something": (
+        'name = "home-intents"',
+        'name = "json:dumps"',
+        "json:dumps is called without arguments and makes a suite.tasks.Task",
+    ),
+    "a number that no machine has": ("trials = 2", "trials = 99999999999999999999", r"tune\.trials: .* below 2\^63"),
     "the source among the targets": ('["de", "zh"]', '["en", "zh"]', "not among the targets"),
     "a baseline that is not there": ("[alignment]", '[comparison]\nbaseline = "plain"\n[alignment]', "baseline"),
     "no TOML at all": ("[task]", "[task", "not TOML"),
@@ -81,13 +118,26 @@ BAD = {
 }
 
 
+def _write_bad_files(folder: Path, whole: Path) -> None:
+    """Synonyms that are numbers, and checkpoints that lack something of a whole one."""
+    (folder / "synonyms.json").write_text('{"turn": [1, 2]}')
+    for name, lacks in {"bare": "*.safetensors", "torn": "", "mute": "tokenizer*", "nonsense": ""}.items():
+        shutil.copytree(whole, folder / name)
+        for path in (folder / name).glob(lacks) if lacks else ():
+            path.unlink()
+    (folder / "torn" / "model.safetensors").write_bytes(b"torn")
+    config = json.loads((whole / "config.json").read_text()) | {"num_hidden_layers": "two"}
+    (folder / "nonsense" / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_one_line_with_the_law_and_the_remedy(
-    case: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], home: Path
+    case: str, text: str, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
     old, new, expected = BAD[case]
     assert old in text, "the case still fits the study"
-    assert check(text.replace(old, new, 1), tmp_path) == MISUSED
+    _write_bad_files(tmp_path, tiny_checkpoint)
+    assert check(text.replace(old, new.replace("{folder}", str(tmp_path)), 1), tmp_path) == MISUSED
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.strip().splitlines()
@@ -115,6 +165,53 @@ def test_a_hub_that_does_not_answer_is_said_in_one_line_and_stops_runs_alone(tex
     assert len(refused.stderr.splitlines()) == 1 and "these are not on this machine" in refused.stderr
     study.write_text(study.read_text(encoding="utf-8").replace('"zh"', '"xx"'), encoding="utf-8")
     assert suite("check").returncode == MISUSED
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "law"),
+    [
+        ("SUITE_DEVICE", "gpu", "SUITE_DEVICE is cpu, or cuda where there is a GPU, got 'gpu'"),
+        ("SUITE_DEVICE", "meta", "SUITE_DEVICE is cpu, or cuda where there is a GPU, got 'meta'"),
+        ("SUITE_HOME", "{file}", "SUITE_HOME is a folder, and .*file is a file; set SUITE_HOME"),
+        ("SUITE_HOME", "{file}/below", "SUITE_HOME is a folder, and .*file is a file; set SUITE_HOME"),
+        ("SUITE_HOME", "h" * 300, "SUITE_HOME is a folder, .* cannot be one"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named_by_check(
+    setting: str,
+    value: str,
+    law: str,
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(setting, value.replace("{file}", str(tmp_path / "file")))
+    assert check(text, tmp_path) == MISUSED
+    assert re.search(law, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("verb", ["run", "export"])
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/tables"])
+def test_tables_that_cannot_be_written_are_named_before_any_run(
+    verb: str, place: str, text: str, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "study.toml").write_text(text)
+    assert main([verb, str(tmp_path / "study.toml"), "--to", str(tmp_path / place)]) == MISUSED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"tables are written to .*, which cannot be \(.*\); name a folder with --to", line)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("options", [["--workers", "4"], ["--cpus", "2"], ["--set", "partition=gpu"]])
+def test_settings_of_workers_without_an_executor_are_refused(
+    options: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.toml").write_text(text)
+    assert main(["run", str(tmp_path / "study.toml"), *options]) == MISUSED
+    assert f"{options[0]} is of workers, and --executor names none" in capsys.readouterr().err
 
 
 def test_a_decoder_is_refused(

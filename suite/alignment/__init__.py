@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from suite.alignment import displacement, geometry, neighbours, probe, retrieval, similarity
@@ -73,6 +74,25 @@ def resolve(name: str) -> AlignmentMetric:
     )
 
 
+def check_metric(name: str) -> None:
+    """Resolve a metric, and measure random vectors with one that comes from elsewhere, before a study depends on it.
+
+    Raises:
+        ValueError: as `resolve`, or a function of something else than a `Pair`, or of which no number comes.
+    """
+    metric = resolve(name)
+    if name in ALIGNMENT:
+        return
+    draw = torch.Generator().manual_seed(0)
+    try:
+        float(metric.function(Pair.of(torch.randn(32, 8, generator=draw), torch.randn(32, 8, generator=draw))))
+    except Exception as error:  # whatever somebody's function does with a pair
+        raise ValueError(
+            f"alignment metric {name!r} must be a function of a Pair that gives a number; of random vectors it gives "
+            f"{type(error).__name__} ({error}); pass such a function"
+        ) from error
+
+
 def measure(x_ND: Tensor, y_ND: Tensor, metrics: Iterable[str] | None = None) -> dict[str, float]:
     """Measure row-aligned source and target vectors, sharing the work between metrics; all metrics by default.
 
@@ -121,6 +141,7 @@ __all__ = [
     "Invariance",
     "LayerAlignment",
     "Pair",
+    "check_metric",
     "displacement_ratio",
     "displacements",
     "measure",

@@ -7,6 +7,7 @@ import json
 import math
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,7 @@ def export(arguments: argparse.Namespace) -> int:
     """Write tables, figures and summary of a study or a part of it, or of an archive of a study."""
     if is_part(arguments) and arguments.to is None and arguments.study.suffix != ".zip":
         raise ValueError("a part of a study is exported beside its whole tables; name a folder with --to")
+    check_results_folder(arguments)
     with ended(arguments) as runs:
         return _exported(arguments, part_of(arguments, runs))
 
@@ -101,8 +103,11 @@ def part_of(arguments: argparse.Namespace, runs: Pipeline | Finished) -> Pipelin
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune, refit, compare and export."""
+    from suite.cli.working import check_executor
     from suite.pipeline import NothingToCompare
 
+    check_executor(arguments)
+    check_results_folder(arguments)
     with pipeline_of(arguments, tuning=True, refits=True) as pipeline:
         records = _all_runs(arguments, pipeline)
         try:
@@ -115,10 +120,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _all_runs(arguments: argparse.Namespace, pipeline: Pipeline) -> list[RunRecord]:
     """Tune and refit, here or by workers."""
-    if arguments.executor is None:
-        return [*bare(pipeline.tune()), *bare(pipeline.refit())]
     from suite.cli.working import run_by_workers
 
+    if arguments.executor is None:
+        return [*bare(pipeline.tune()), *bare(pipeline.refit())]
     return run_by_workers(arguments, pipeline)
 
 
@@ -214,6 +219,19 @@ def mirror_comparison(tracker: Tracker, study: StudySpec, results: Results, argu
     tables = _results_folder(arguments, study)
     if results.comparisons and (tables / "summary.md").is_file():
         tracker.comparison(study, results.comparisons, tables, exported_files(tables))
+
+
+def check_results_folder(arguments: argparse.Namespace) -> None:
+    """Refuse a folder of tables that cannot be written to, before hours of work end there."""
+    folder: Path = arguments.to or Path("results")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"tables are written to {folder}, which cannot be ({error.strerror}: {there}); name a folder with --to"
+        ) from None
 
 
 def _results_folder(arguments: argparse.Namespace, study: StudySpec) -> Path:

@@ -46,7 +46,7 @@ def worker(arguments: argparse.Namespace) -> int:
 def add_executor(verb: argparse.ArgumentParser) -> None:
     """Options of `suite run` that say where its runs are done."""
     verb.add_argument("--executor", metavar="NAME", help="have workers do the runs: local, ray or slurm")
-    verb.add_argument("--workers", type=int, default=1, metavar="N", help="how many (default: 1)")
+    verb.add_argument("--workers", type=int, metavar="N", help="how many (default: 1)")
     verb.add_argument("--cpus", type=float, metavar="C", help="processors per worker (ray, slurm)")
     verb.add_argument("--gpus", type=float, metavar="G", help="GPUs per worker, 0 to 1; ray shares one by fractions")
     verb.add_argument("--address", metavar="HOST:PORT", help="a running Ray cluster (default: one of this machine)")
@@ -54,6 +54,14 @@ def add_executor(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="setting of sbatch, such as partition=gpu"
     )
+
+
+def check_executor(arguments: argparse.Namespace) -> None:
+    """Refuse settings of workers where there are none: they would be taken and do nothing."""
+    settings = ("workers", "cpus", "gpus", "address", "minutes", "set")
+    named = [f"--{name}" for name in settings if getattr(arguments, name) not in (None, [])]
+    if named and arguments.executor is None:
+        raise ValueError(f"{named[0]} is of workers, and --executor names none: local, ray or slurm")
 
 
 def run_by_workers(arguments: argparse.Namespace, pipeline: Pipeline) -> list[RunRecord]:
@@ -65,7 +73,8 @@ def run_by_workers(arguments: argparse.Namespace, pipeline: Pipeline) -> list[Ru
     from suite.executors import resolve_executor
     from suite.working import follow
 
-    crew = resolve_executor(arguments.executor)(_order(arguments, pipeline), _placement(arguments))
+    placement = _placement(arguments)
+    crew = resolve_executor(arguments.executor)(_order(arguments, pipeline), placement)
     try:
         follow(pipeline.runner, crew)
         left, failures = pipeline.left(), crew.failures()
@@ -73,7 +82,7 @@ def run_by_workers(arguments: argparse.Namespace, pipeline: Pipeline) -> list[Ru
         crew.stop()
     if left:
         why = f": {'; '.join(failures)}" if failures else ""
-        raise WorkersEnded(f"all {arguments.workers} workers have ended and {left} or more runs are left{why}; repeat")
+        raise WorkersEnded(f"all {placement.workers} workers have ended and {left} or more runs are left{why}; repeat")
     return pipeline.records()
 
 
@@ -97,7 +106,7 @@ def _placement(arguments: argparse.Namespace) -> Placement:
     from suite.executors import Placement
 
     return Placement(
-        workers=arguments.workers,
+        workers=1 if arguments.workers is None else arguments.workers,
         cpus=arguments.cpus,
         gpus=arguments.gpus,
         minutes=arguments.minutes,

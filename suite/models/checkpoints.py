@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 
+_NO_WEIGHTS = "a checkpoint has whole weights in safetensors, not {!r} ({}): save it again with save_pretrained"
+_VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*")
+"""Files that a tokenizer is made of; one of them is enough."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFacts:
     """What a configuration says about an encoder."""
@@ -78,7 +83,28 @@ def check_checkpoint(
             name=checkpoint, model_type="bert", layers=kept, hidden=embedded.HIDDEN, positions=embedded.POSITIONS
         )
     directory = repositories.find_repository(checkpoint, revision=revision, hub_root=hub_root, files=("config.json",))
-    return _facts(checkpoint, _config(checkpoint, directory), layers)
+    facts = _facts(checkpoint, _config(checkpoint, directory), layers)
+    if hub_root is not None or Path(checkpoint).expanduser().is_dir():
+        _check_files(checkpoint, directory)
+    return facts
+
+
+def _check_files(checkpoint: str, directory: Path) -> None:
+    """Hold a directory to what loading reads, by names and by the headers of its weights."""
+    from safetensors import SafetensorError, safe_open
+
+    weights = sorted(directory.glob("*.safetensors"))
+    reason = "" if weights else "no file *.safetensors"
+    try:
+        for path in weights:
+            with safe_open(path, framework="numpy"):
+                pass
+    except (OSError, SafetensorError) as error:
+        reason = f"{path.name}: {error}"
+    if reason:
+        raise ValueError(_NO_WEIGHTS.format(checkpoint, reason))
+    if not any(any(directory.glob(pattern)) for pattern in _VOCABULARIES):
+        raise ValueError(f"a checkpoint has a tokenizer, {directory} has none: add its files")
 
 
 def load_tokenizer(
@@ -124,11 +150,12 @@ def _resolve(checkpoint: str, revision: str | None, hub_root: Path | None) -> Pa
 
 
 def _config(checkpoint: str, directory: Path) -> PreTrainedConfig:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"a checkpoint has a config.json of a known model type, not {checkpoint!r} ({reason}): correct the path"
@@ -199,10 +226,7 @@ def _load(checkpoint: str, directory: Path, config: PreTrainedConfig) -> PreTrai
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"a checkpoint has whole weights in safetensors, not {checkpoint!r} ({reason}): "
-            "save it again with save_pretrained"
-        ) from error
+        raise ValueError(_NO_WEIGHTS.format(checkpoint, reason)) from error
     if report["missing_keys"]:
         names = sorted(report["missing_keys"])
         raise ValueError(

@@ -90,7 +90,10 @@ def resolve_task(name: str) -> Task:
             raise ValueError(unknown("task", name, TASKS))
         return TASKS[name]
     found = _resolve(name, "task")
-    task = found() if callable(found) else found
+    try:
+        task = found() if callable(found) else found
+    except TypeError as error:
+        raise ValueError(f"{name} is called without arguments and makes a suite.tasks.Task, but {error}") from None
     if not isinstance(task, Task):
         raise ValueError(f"{name} is a {type(task).__name__}, not a suite.tasks.Task nor a function that makes one")
     return task
