@@ -55,6 +55,8 @@ def crossed_variance(
 
     `n_seeds` counts seeds per arm. For "paired" the components are those of the paired differences; for "unpaired" the
     seed and residual components are those of one arm, and the item component that of the arms' per-item difference.
+    Both arms are planned alike, which gives their seeds 2(S - 1) degrees of freedom; arms that turn out to differ have
+    fewer, down to S - 1.
 
     Raises:
         ValueError: fewer than two seeds or items.
