@@ -231,6 +231,18 @@ def test_unpaired_strata_reduce_to_one_stratum() -> None:
     assert_same_test(alone, crossed_unpaired([treatment, other], [baseline, other], [1.0, 0.0]))
 
 
+def test_equal_strata_that_cancel_have_no_effect_however_their_means_round() -> None:
+    result = crossed([np.full((5, 10), 0.1), np.full((5, 7), 0.1)], [1.0, -1.0])
+    assert (result.estimate, result.p, result.statistic) == (0.0, 1.0, 0.0)
+    arms = [np.full((5, 10), 0.1), np.full((5, 7), 0.1)]
+    assert crossed_unpaired(arms, arms, [0.3, -0.7]).p == 1.0
+
+
+def test_a_small_effect_beside_large_strata_stays_an_effect() -> None:
+    result = crossed([np.full((5, 10), 0.1 + 1e-12), np.full((5, 7), 0.1)], [1.0, -1.0])
+    assert result.estimate == pytest.approx(1e-12, rel=1e-3)
+
+
 @pytest.mark.parametrize("paired", [True, False])
 def test_no_difference_at_all_has_p_1_and_no_interval(paired: bool) -> None:
     same = [np.full((3, 4), 0.7)]

@@ -12,6 +12,9 @@ from suite.stats.components import Stack, Term, combine, residual_squares, sampl
 from suite.stats.estimate import Estimate, infer
 from suite.stats.seeds import seed_correlation
 
+# Sums of a few terms, and means of many by pairwise summation, are off by less than this many last digits.
+_ROUNDINGS = 4
+
 
 def crossed(
     strata: Sequence[ArrayLike],
@@ -41,13 +44,14 @@ def crossed(
     seed_values_S = _weighted_sum([means_S for stack in stacks for means_S in stack.mean(axis=2)], weights_L)
     item_means = [means_I for stack in stacks for means_I in stack.mean(axis=1)]
     n_seeds = len(seed_values_S)
+    sizes = [abs(float(w * means_I.mean())) for means_I, w in zip(item_means, weights_L, strict=True)]
     variance, degrees_of_freedom = combine(
         seeds=[term(sample_variance(seed_values_S) / n_seeds, n_seeds - 1)],
         items=[_mean_term(means_I, w) for means_I, w in zip(item_means, weights_L, strict=True)],
         residuals=[[part] for part in _residual_terms(stacks, weights_L)],
     )
     return infer(
-        float(seed_values_S.mean()),
+        _effect(float(seed_values_S.mean()), sizes),
         variance,
         degrees_of_freedom,
         test="crossed-paired",
@@ -109,7 +113,7 @@ def crossed_unpaired(
         residuals=list(zip(*(_residual_terms(_stacks(arm), weights_L) for arm in arms), strict=True)),
     )
     return infer(
-        float(values[0].mean() - values[1].mean()),
+        _effect(float(values[0].mean() - values[1].mean()), [float(abs(arm_S.mean())) for arm_S in values]),
         variance,
         degrees_of_freedom,
         test="crossed-unpaired",
@@ -142,6 +146,11 @@ def _weighted_sum(arrays: Sequence[NDArray[np.float64]], weights_L: Vector) -> N
     for array, weight in zip(arrays, weights_L, strict=True):
         result += weight * array
     return result
+
+
+def _effect(effect: float, sizes: Sequence[float]) -> float:
+    """Return the effect, 0 where it is no more than what rounding leaves of terms of these sizes that cancel."""
+    return effect if abs(effect) > _ROUNDINGS * np.finfo(np.float64).eps * sum(sizes) else 0.0
 
 
 def _mean_term(item_means_I: Vector, weight: float) -> Term:
