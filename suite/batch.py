@@ -62,32 +62,40 @@ class Batch:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    # What is kept may be needed under gradients later, which refuse what was made in inference mode.
+
     @cached_property
+    @torch.inference_mode(False)
     def sentence_T(self) -> Tensor:
         """Index of the text each token belongs to."""
         return torch.from_numpy(np.repeat(np.arange(len(self.lengths)), self.lengths)).to(self.ids_T.device)
 
     @cached_property
+    @torch.inference_mode(False)
     def position_T(self) -> Tensor:
         """Position of each token in its text, from 0."""
         return torch.from_numpy(np.concatenate([np.arange(n) for n in self.lengths])).to(self.ids_T.device)
 
     @cached_property
+    @torch.inference_mode(False)
     def lengths_B(self) -> Tensor:
         """Tokens of each text."""
         return torch.tensor(self.lengths, device=self.ids_T.device)
 
     @cached_property
+    @torch.inference_mode(False)
     def first_B(self) -> Tensor:
         """First token of each text."""
         return torch.from_numpy(np.cumsum((0, *self.lengths[:-1]))).to(self.ids_T.device)
 
     @cached_property
+    @torch.inference_mode(False)
     def free_B(self) -> Tensor:
         """Tokens of each text that are not special, and so may be perturbed."""
         return sum_by_text((~self.special_T).to(torch.int64), self)
 
     @cached_property
+    @torch.inference_mode(False)
     def groups(self) -> tuple[Group, ...]:
         """The batch cut into attention blocks of neighbouring texts."""
         blocks, start = [], 0

@@ -349,6 +349,22 @@ def test_rsa_in_bins_is_exact_to_six_digits_in_a_narrow_cone() -> None:
     assert measure(x_ND, y_ND, ["rsa"])["rsa"] == pytest.approx(rsa(x_ND.numpy(), y_ND.numpy()), abs=1e-6)
 
 
+@pytest.mark.parametrize(("spread", "tolerance"), [(0.05, 1e-6), (0.01, 1e-6), (0.0005, 1e-4)])
+def test_rsa_in_a_narrow_cone_beside_an_outlier_is_scipys(spread: float, tolerance: float) -> None:
+    x_ND, y_ND = beside_an_outlier(spread)
+    expected = rsa(x_ND.numpy(), y_ND.numpy())
+    assert 0.7 < expected < 0.95
+    assert measure(x_ND, y_ND, ["rsa"])["rsa"] == pytest.approx(expected, abs=tolerance)
+
+
+def beside_an_outlier(spread: float) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x_ND, noise_ND = (torch.randn(200, 16, generator=generator, dtype=torch.float64) for _ in range(2))
+    x_ND = spread * x_ND + 5
+    x_ND[0] = -x_ND[0]
+    return x_ND, x_ND + spread / 2 * noise_ND
+
+
 # --- ties, blocks, sharing ------------------------------------------------------------------------------------------
 
 
@@ -381,6 +397,14 @@ class LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(value, Tensor):
                 self.n_elements = max(self.n_elements, value.numel())
         return returned
+
+
+def test_rsa_beside_an_outlier_is_the_same_held_or_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    x_ND, y_ND = beside_an_outlier(0.01)
+    held = measure(x_ND, y_ND, ["rsa"])["rsa"]
+    for constant, value in {"HELD_ROWS": 0, "BLOCK_CELLS": 1, "BLOCK_ROWS": 7}.items():
+        monkeypatch.setattr(cosines, constant, value)
+    assert measure(x_ND, y_ND, ["rsa"])["rsa"] == pytest.approx(held, abs=1e-9)
 
 
 def test_many_rows_never_make_a_square_matrix() -> None:
@@ -481,6 +505,34 @@ def test_a_zero_vector_has_no_cosine(name: str) -> None:
 def test_rows_that_all_agree_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"vectors that differ"):
         measure(torch.ones(20, 4), torch.ones(20, 4), [name])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["linear_cka", "linear_cka_debiased", "isoscore", "procrustes_residual", "rsa", "cosine_gap_centred"],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_language_collapsed_to_one_vector_is_refused_however_its_mean_rounds(name: str, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x_ND, y_ND = (torch.randn(1, 8, generator=generator).to(dtype).expand(50, 8) for _ in range(2))
+    with pytest.raises(ValueError, match=r"differ|zero rows"):
+        measure(x_ND, y_ND, [name])
+
+
+def test_a_probe_of_one_vector_for_both_languages_is_refused_however_its_mean_rounds() -> None:
+    x_ND = torch.randn(1, 8, generator=torch.Generator().manual_seed(0)).expand(50, 8)
+    with pytest.raises(ValueError, match="vectors that differ"):
+        measure(x_ND, x_ND, ["language_probe"])
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_debiased_cka_of_rows_that_are_equally_far_apart_is_refused(rotated: bool, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    y_ND = torch.randn(12, 12, generator=generator, dtype=dtype)
+    x_ND = torch.linalg.qr(y_ND).Q if rotated else torch.eye(12, dtype=dtype)
+    with pytest.raises(ValueError, match="distances between rows, which must differ; those of x_ND"):
+        measure(x_ND, y_ND, ["linear_cka_debiased"])
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from suite.comparison import compare_frame
 from suite.comparison.scoring import measured_columns, metric_measured, scored_block
 from suite.results import Comparison
 from suite.scores import METRICS
-from suite.stats import counted_macro, micro_f1_from_counts
+from suite.stats import counted_macro, micro_f1_from_counts, pigeonhole
+from suite.stats.checks import Items
 
 SEEDS, ITEMS, LANGUAGES = 4, 60, ("de", "fi")
 
@@ -49,8 +52,9 @@ TABLE = pd.concat([draw("standard", 0.0), draw("robust", 0.15)], ignore_index=Tr
 TAGGED = TABLE.drop(columns=["f1", "exact_match"])
 
 
-def primary(table: pd.DataFrame, metric: str | None = None) -> Comparison:
-    (row,) = [c for c in compare_frame(table, baseline="standard", metric=metric).comparisons if c.kind == "primary"]
+def primary(table: pd.DataFrame, metric: str | None = None, items: Items | None = None) -> Comparison:
+    results = compare_frame(table, baseline="standard", metric=metric, items=items)
+    (row,) = [c for c in results.comparisons if c.kind == "primary"]
     return row
 
 
@@ -91,6 +95,59 @@ def test_entity_f1_is_the_test_of_summed_hits_inventions_and_misses() -> None:
     assert row.effect == pytest.approx(expected.estimate)
     # Other draws of the same bootstrap: the standard error agrees to the Monte Carlo error of 2,000 draws.
     assert (row.high - row.low) == pytest.approx(expected.high - expected.low, rel=0.15)
+
+
+def repeated(n_items: int = 40, seeds: int = 4) -> pd.DataFrame:
+    """Labels and predictions of translations: three rows of every item in `de`, one in `sw`, which lacks two items."""
+    rng = np.random.default_rng(5)
+    labels, hard = rng.integers(0, 3, n_items), rng.normal(size=n_items)
+    parts = []
+    for method in ("standard", "robust"):
+        own = hard + rng.normal(size=n_items)
+        for seed, (language, row) in product(range(seeds), [("de", 0), ("de", 1), ("de", 2), ("sw", 0)]):
+            right = own + 0.2 * rng.normal(size=n_items) > -0.3
+            part = {
+                "example_id": [f"{item:02d}-{row}" for item in range(n_items)],
+                "base_id": [f"{item:02d}" for item in range(n_items)],
+                "label": labels,
+                "predicted": np.where(right, labels, (labels + 1) % 3),
+            }
+            parts.append(pd.DataFrame({**part, "method": method, "seed": seed, "language": language}))
+    table = pd.concat(parts)
+    return table[~((table["language"] == "sw") & table["base_id"].isin(["07", "21"]))]
+
+
+def weighted_macro_f1(rows: pd.DataFrame, weights_BI: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Macro-F1 of every resample by weighted confusion matrices, a row weighing as often as its item is drawn."""
+    found = []
+    for weights_I in weights_BI:
+        weights_R = weights_I[rows["base_id"].astype(int).to_numpy()]
+        confusion = np.zeros((3, 3))
+        np.add.at(confusion, (rows["label"].to_numpy(), rows["predicted"].to_numpy()), weights_R)
+        found.append(np.mean(2 * np.diag(confusion) / (confusion.sum(axis=0) + confusion.sum(axis=1))))
+    return np.array(found)
+
+
+def test_an_item_is_drawn_once_for_all_its_rows_and_languages_and_counts_once() -> None:
+    table = repeated()
+    runs = {key: rows for key, rows in table.groupby(["method", "seed", "language"])}
+
+    def effects(weights_BI: NDArray[np.float64]) -> NDArray[np.float64]:
+        def of(method: str, seed: int) -> NDArray[np.float64]:
+            de, sw = (weighted_macro_f1(runs[method, seed, language], weights_BI) for language in ("de", "sw"))
+            return (de + sw) / 2
+
+        return np.stack([of("robust", seed) - of("standard", seed) for seed in range(4)], axis=1)
+
+    oracle = pigeonhole(effects, 40, generator=np.random.default_rng(0))
+    row = primary(table, "macro_f1", items="shared")
+    assert row.n_items == 40
+    assert (row.effect, row.low, row.high) == pytest.approx((oracle.estimate, oracle.low, oracle.high), rel=1e-9)
+
+
+def test_languages_of_their_own_join_no_items_but_the_rows_of_one() -> None:
+    row = primary(repeated(), "macro_f1", items="separate")
+    assert row.n_items == 40 + 38
 
 
 def test_columns_say_what_they_are_of() -> None:

@@ -37,8 +37,8 @@ def test_at_the_seeds_that_were_run_the_plan_finds_what_the_comparison_finds(pai
     found = plan(pairing)
     assert (found.n_seeds, found.n_items) == (row.n_seeds, row.n_items) == (4, 600)
     at = found.seeds.index(4)
-    # The comparison has degrees of freedom per language, the plan for all items together.
-    assert found.detectable[at] == pytest.approx(row.mde, rel=0.15)
+    # The comparison has degrees of freedom per language and arm, the plan for all items and both arms together.
+    assert found.detectable[at] == pytest.approx(row.mde, rel=0.15 if pairing == "paired" else 0.2)
 
 
 @pytest.mark.parametrize("pairing", ["paired", "unpaired"])

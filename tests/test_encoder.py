@@ -407,3 +407,22 @@ def test_the_unit_of_radii_is_the_mean_norm_of_ordinary_tokens() -> None:
 
 def test_the_tokenizer_of_the_tests_knows_every_piece() -> None:
     assert len(make_tokenizer()) == VOCABULARY
+
+
+def test_a_batch_first_read_in_inference_mode_serves_a_training_pass() -> None:
+    batch = Batch(
+        ids_T=torch.zeros(6, dtype=torch.int64),
+        lengths=(4, 2),
+        special_T=torch.zeros(6, dtype=torch.bool),
+        labels_B=torch.zeros(2, dtype=torch.int64),
+    )
+    with torch.inference_mode():
+        mean_by_text(torch.ones(6, 3), batch)
+        kept = [batch.sentence_T, batch.position_T, batch.lengths_B, batch.first_B, batch.free_B]
+        kept += [
+            part for group in batch.groups for part in (group.slots_T, group.pad_BL, group.hide_BL) if part is not None
+        ]
+    assert len(kept) == 8 and not any(part.is_inference() for part in kept)
+    hidden_TD = torch.ones(6, 3, requires_grad=True)
+    mean_by_text(hidden_TD, batch).square().sum().backward()
+    assert hidden_TD.grad is not None

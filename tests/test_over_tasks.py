@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +59,21 @@ def test_rows_over_tasks_are_a_family_of_their_own() -> None:
     rows = over_tasks([on("a"), on("b")])
     assert [row.p_adjusted for row in rows] == pytest.approx(adjust([row.p for row in rows], "holm").tolist())
     assert {row.family_size for row in rows} == {len(rows)}
+
+
+def looked(task: str, look: int, factor: float) -> tuple[Comparison, ...]:
+    return tuple(replace(row, look=look, look_rule=f"look {look}", look_factor=factor) for row in on(task))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(("look", "factor"), [(3, 12.0), (0, math.inf)])
+def test_a_mean_pays_for_the_dearest_look_among_its_studies(look: int, factor: float, swapped: bool) -> None:
+    studies = [looked("a", look, factor), looked("b", 2, 6.0), on("c")]
+    rows = over_tasks(studies[::-1] if swapped else studies)
+    free = adjust([row.p for row in rows], "holm").tolist()
+    paid = [1.0 if math.isinf(factor) else min(1.0, factor * p) for p in free]
+    assert [row.p_adjusted for row in rows] == pytest.approx(paid)
+    assert {(row.look, row.look_rule, row.look_factor) for row in rows} == {(look, f"look {look}", factor)}
 
 
 @pytest.mark.parametrize(("studies", "message"), [(["a"], "at least two studies"), (["a", "a"], "different tasks")])

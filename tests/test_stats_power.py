@@ -128,3 +128,12 @@ def test_unfit_plans_are_refused() -> None:
         minimum_detectable_effect(-1.0, 4.0)
     with pytest.raises(ValueError, match="must not be negative"):
         VarianceComponents(seed=-0.1, item=0.1, residual=0.1)
+
+
+@pytest.mark.parametrize(("degrees", "alpha"), [(0.5, 0.001), (1 / 3, 0.01)])
+def test_fewer_than_one_degree_of_freedom_detect_at_once_what_is_found_that_often(degrees: float, alpha: float) -> None:
+    smallest = minimum_detectable_effect(1.0, degrees, alpha=alpha)
+    rng = np.random.default_rng(0)
+    scales = np.sqrt(rng.chisquare(degrees, 200_000) / degrees)
+    found = np.mean(np.abs(smallest + rng.normal(size=200_000)) > peer.t.isf(alpha / 2, degrees) * scales)
+    assert found == pytest.approx(0.8, abs=0.005)

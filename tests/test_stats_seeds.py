@@ -96,6 +96,11 @@ def test_sign_flip_does_not_depend_on_order_sign_or_unit() -> None:
     assert sign_flip(1_000_000 * d) == pytest.approx(sign_flip(d))
 
 
+def test_sign_flip_of_numbers_beyond_64_bits_is_that_of_their_ratios() -> None:
+    assert sign_flip([1e19, 1e19, -1e19]) == sign_flip([1, 1, -1]) == 1.0
+    assert sign_flip([1e20, 1e20, 1e20, 2e20]) == sign_flip([1, 1, 1, 2]) == pytest.approx(0.125)
+
+
 def test_sign_flip_of_nothing_is_1() -> None:
     assert sign_flip([0, 0, 0]) == 1.0
 

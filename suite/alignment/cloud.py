@@ -82,12 +82,19 @@ class Cloud(Remembering):
     @cached_property
     def mean_D(self) -> Tensor:
         """The mean vector."""
-        return self.vectors_ND.mean(dim=0)
+        # The mean of equal rows may round to another vector, which would leave a trace of spread to be scaled up to 1.
+        return self.vectors_ND[0] if self.is_constant else self.vectors_ND.mean(dim=0)
 
     @cached_property
     def centred_ND(self) -> Tensor:
-        """The vectors minus their mean."""
+        """The vectors minus their mean; exactly 0 where all rows agree."""
         return self.vectors_ND - self.mean_D
+
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether all rows agree."""
+        first_D = self.vectors_ND[0]
+        return torch.equal(first_D, self.vectors_ND[-1]) and bool((self.vectors_ND == first_D).all())
 
     @cached_property
     def centred(self) -> Cloud:

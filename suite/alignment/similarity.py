@@ -17,6 +17,10 @@ from suite.alignment.pair import Pair
 RANK_BINS = 2**18
 """Bins in which RSA ranks the cosines. One tie that a bin makes moves the correlation of P pairs of rows by at most
 6/P^2, all of them by about 1/(B sqrt P), B the bins in use: 1e-7 for 1,000 rows whose cosines fill a tenth."""
+HARMLESS_TIES = 1e-7
+"""Share of the ranks' variance that ties may take, the sum of c^3 - c over bins of c pairs by P^3: about 3,000 bins in
+use. Where they take more, bins are cut where the cosines lie."""
+_ROUNDINGS = 16
 
 
 def cosine_gap(pair: Pair) -> float:
@@ -61,24 +65,26 @@ def linear_cka_debiased(pair: Pair) -> float:
     are never formed: for centred rows every sum over i != j is a sum over the second moments less its diagonal.
 
     Raises:
-        ValueError: fewer than 4 rows, or all rows of a language agree.
+        ValueError: fewer than 4 rows, or all rows of a language agree or are equally far apart.
     """
     if len(pair) < 4:
         raise ValueError(f"debiased CKA needs at least 4 rows; got {len(pair)}; pass more texts, or use linear_cka")
     x, y = pair.source, pair.target
     across = _hsic(pair.cross_DD, x, y)
-    return across / math.sqrt(_hsic(x.scatter_DD, x, x) * _hsic(y.scatter_DD, y, y))
+    return across / math.sqrt(_own_hsic(x) * _own_hsic(y))
 
 
 def rsa(pair: Pair) -> float:
     """Representational similarity: Spearman correlation of the two languages' within-language cosines, over i < j.
 
-    In [-1, 1]. Source: Kriegeskorte et al. 2008. Ranks are mid-ranks over `RANK_BINS` bins, so that no sort of N^2/2
-    numbers is needed and memory stays bounded.
+    In [-1, 1]. Source: Kriegeskorte et al. 2008. Ranks are mid-ranks over `RANK_BINS` bins, or
+    twice as many, finest where the cosines lie, so that no sort of N^2/2 numbers is needed and memory stays bounded.
 
     Raises:
-        ValueError: all cosines of a language fall into one bin (always so with 2 rows).
+        ValueError: all cosines of a language agree (always so with 2 rows), or all its rows do.
     """
+    for cloud in (pair.source, pair.target):
+        _check_differ(not cloud.is_constant, cloud)
     total = 0.0
     for x_BC, y_BC in zip(_ranked(pair.source), _ranked(pair.target), strict=True):
         total += float((x_BC * y_BC).sum())
@@ -100,6 +106,18 @@ def _hsic(cross_DD: Tensor, x: Cloud, y: Cloud) -> float:
     return _square_norm(cross_DD) - diagonal + product - 2 * diagonal / (n_rows - 2)
 
 
+def _own_hsic(cloud: Cloud) -> float:
+    """The unbiased HSIC of a cloud with itself: how much the distances between its rows differ."""
+    within = _hsic(cloud.scatter_DD, cloud, cloud)
+    # What is left of terms of this size by rounding alone.
+    if within <= _ROUNDINGS * torch.finfo(cloud.vectors_ND.dtype).eps * _square_norm(cloud.scatter_DD):
+        raise ValueError(
+            f"debiased CKA compares distances between rows, which must differ; those of {cloud.name} ({len(cloud)} "
+            "rows) do not; pass more, and more different, texts, or use linear_cka"
+        )
+    return within
+
+
 def _ranked(cloud: Cloud) -> Iterable[Tensor]:
     """Blocks of standardised ranks of the cosines between rows, held where the cosines are."""
     return cloud.once(_held_ranks) if len(cloud) <= cosines.HELD_ROWS else _rank_blocks(cloud)
@@ -111,19 +129,70 @@ def _held_ranks(cloud: Cloud) -> list[Tensor]:
 
 def _rank_blocks(cloud: Cloud) -> Iterator[Tensor]:
     scores_R = cloud.once(_rank_scores)
-    for bins_BC in _bins(cloud):
+    for bins_BC in _bins(cloud, cloud.once(_shares)):
         yield scores_R.index_select(0, bins_BC.flatten())
 
 
-def _bins(cloud: Cloud) -> Iterator[Tensor]:
-    """Blocks of the bin of every cosine; the diagonal goes to a bin of its own, `RANK_BINS`."""
+def _rank_scores(cloud: Cloud) -> Tensor:
+    """The standardised mid-rank of every bin; 0 for the diagonal."""
+    shares_R = cloud.once(_shares)
+    counts_R = cloud.once(_even_counts) if shares_R is None else _count(cloud, shares_R)
+    scores_R = _standardised(counts_R, cloud)
+    return torch.cat([scores_R, scores_R.new_zeros(1)])
+
+
+def _even_counts(cloud: Cloud) -> Tensor:
+    return _count(cloud, None)
+
+
+def _count(cloud: Cloud, shares_R: Tensor | None) -> Tensor:
+    """How many cosines are in every bin but the diagonal's."""
+    n_bins = RANK_BINS if shares_R is None else int(shares_R.sum())
+    counts_R = torch.zeros(n_bins, dtype=torch.int64, device=cloud.vectors_ND.device)
+    for bins_BC in _bins(cloud, shares_R):
+        counts_R += torch.bincount(bins_BC.flatten(), minlength=n_bins + 1)[:-1]
+    return counts_R
+
+
+def _shares(cloud: Cloud) -> Tensor | None:
+    """Into how many every bin is cut where bins of one width tie too much, as in a cone beside an outlier, else none.
+
+    As its share of the cosines, `RANK_BINS` more in all, so that few are left to tie wherever they lie.
+    """
+    # Every pair of rows is counted from either side.
+    counts_R = cloud.once(_even_counts).double() / 2
+    n_pairs = float(counts_R.sum())
+    if float((counts_R**3 - counts_R).sum()) <= HARMLESS_TIES * n_pairs**3:
+        return None
+    return 1 + (counts_R / n_pairs * RANK_BINS).long()
+
+
+def _bins(cloud: Cloud, shares_R: Tensor | None) -> Iterator[Tensor]:
+    """Blocks of the bin of every cosine; the diagonal goes to a bin of its own, the last.
+
+    Bins have one width, or, with shares, are each cut into that many of one width.
+    """
+    first_R = None if shares_R is None else shares_R.cumsum(0) - shares_R
     least = cloud.once(_least_cosine)
-    # A cone without width has no ranks: all its cosines share a bin, which `_rank_scores` refuses.
+    # A cone without width has no ranks: all its cosines share a bin, which `_standardised` refuses.
     per_unit = RANK_BINS / (1 - least) if least < 1 else 0.0
     for rows, cosines_BC in cloud.cosines.blocks():
-        bins_BC = ((cosines_BC - least) * per_unit).clamp_(0, RANK_BINS - 1).int()
-        bins_BC[:, rows].fill_diagonal_(RANK_BINS)
+        places_BC = (cosines_BC - least) * per_unit
+        if shares_R is None or first_R is None:
+            bins_BC = places_BC.clamp_(0, RANK_BINS - 1).int()
+            bins_BC[:, rows].fill_diagonal_(RANK_BINS)
+        else:
+            bins_BC = _cut(places_BC, shares_R, first_R)
+            bins_BC[:, rows].fill_diagonal_(int(shares_R.sum()))
         yield bins_BC
+
+
+def _cut(places_BC: Tensor, shares_R: Tensor, first_R: Tensor) -> Tensor:
+    """The finer bin of every cosine from its place among bins of one width."""
+    wide_BC = places_BC.clamp(0, RANK_BINS - 1).int()
+    shares_BC = shares_R[wide_BC]
+    within_BC = ((places_BC - wide_BC) * shares_BC).long().clamp_(min=0)
+    return first_R[wide_BC] + torch.minimum(within_BC, shares_BC - 1)
 
 
 def _least_cosine(cloud: Cloud) -> float:
@@ -133,22 +202,21 @@ def _least_cosine(cloud: Cloud) -> float:
     return 2 * least**2 - 1 if least > 0 else -1.0
 
 
-def _rank_scores(cloud: Cloud) -> Tensor:
-    """The mid-rank of every bin, centred and scaled so that the squares over all pairs sum to 1; 0 for the diagonal."""
-    counts_R = sum(
-        (torch.bincount(bins_BC.flatten(), minlength=RANK_BINS + 1)[:-1] for bins_BC in _bins(cloud)),
-        torch.zeros(RANK_BINS, dtype=torch.int64, device=cloud.vectors_ND.device),
-    )
+def _standardised(counts_R: Tensor, cloud: Cloud) -> Tensor:
+    """The mid-rank of every place in an order that holds so many cosines, centred; the squares over all sum to 1."""
     ranks_R = counts_R.cumsum(0) - (counts_R - 1) / 2
-    n_pairs = len(cloud) * (len(cloud) - 1)
-    centred_R = ranks_R.double() - (n_pairs + 1) / 2
+    centred_R = ranks_R.double() - (int(counts_R.sum()) + 1) / 2
     square = float((counts_R * centred_R.square()).sum())
-    if square == 0.0:
+    _check_differ(square > 0.0, cloud)
+    return (centred_R / math.sqrt(square)).to(cloud.vectors_ND.dtype)
+
+
+def _check_differ(differ: bool, cloud: Cloud) -> None:
+    if not differ:
         raise ValueError(
             f"RSA correlates the cosines between rows, which must differ; those of {cloud.name} ({len(cloud)} rows) "
             "do not; pass more, and more different, texts"
         )
-    return torch.cat([centred_R / math.sqrt(square), centred_R.new_zeros(1)]).to(cloud.vectors_ND.dtype)
 
 
 _perfect = partial(AlignmentMetric, optimum=1.0, higher_is_better=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from suite.comparison.arms import Arm, Block
 from suite.comparison.design import Design
+from suite.comparison.strata import are_one_to_one, kindred, numbered
 from suite.stats import (
     Estimate,
     counted_macro,
@@ -36,6 +37,8 @@ def corpus_estimate(
 ) -> tuple[Estimate, list[NDArray[np.float64]]]:
     """The effect on the mean over equally weighted languages of a metric of counts, and either arm's mean per seed [S].
 
+    An item is drawn once for all that has it: every language where items are shared, and every row with its base id.
+
     Raises:
         ValueError: blocks without what the metric counts, seeds that do not pair, or whatever `counted_macro` refuses.
     """
@@ -45,17 +48,47 @@ def corpus_estimate(
         )
     blocks = [[arm.blocks[subset, language] for subset, language, _ in terms] for arm in arms]
     counts, metric = _counted(blocks, design.metric), COUNTED[design.metric]
-    parallel = design.shared_items and len({block.base_ids for block in blocks[0]}) == 1
+    places = [
+        ("" if design.shared_items else language, block.base_ids)
+        for (_, language, _), block in zip(terms, blocks[0], strict=True)
+    ]
+    joined, groups = _joined(counts, places)
     estimate = counted_macro(
-        counts[0],
-        counts[1],
+        joined[0],
+        joined[1],
         metric,
-        items="shared" if parallel else "separate",
+        items=groups,
         generator=np.random.default_rng(design.entropy),
         confidence=design.rules.confidence,
     )
     means = [np.mean([metric(c.sum(axis=1, dtype=np.int64)) for c in own], axis=0) for own in counts]
     return estimate, means
+
+
+def _joined(
+    counts: Sequence[Sequence[NDArray[Any]]], places: Sequence[tuple[str, tuple[str, ...]]]
+) -> tuple[list[list[NDArray[Any]]], list[int]]:
+    """Counts [S, n, K] of either arm's blocks by distinct item, and the number of each block's group: one n a group."""
+    joined, groups = [list(own) for own in counts], [0] * len(places)
+    for number, kin in enumerate(kindred(places)):
+        items = [places[i][1] for i in kin]
+        one_to_one, index = are_one_to_one(items), numbered(items)
+        for i in kin:
+            groups[i] = number
+            if not one_to_one:
+                columns = np.array([index[item] for item in places[i][1]])
+                for own in joined:
+                    own[i] = _by_item(own[i], columns, len(index))
+    return joined, groups
+
+
+def _by_item(counts_SRK: NDArray[Any], columns_R: NDArray[np.int64], n_items: int) -> NDArray[Any]:
+    """The sums [S, n, K] of the counts [S, R, K] of rows of the same item; 0 for an item without a row."""
+    n_seeds, _, n_counts = counts_SRK.shape
+    # One byte holds the counts of a row, not those of all rows of an item.
+    total_NSK = np.zeros((n_items, n_seeds, n_counts), dtype=np.result_type(counts_SRK.dtype, np.int32))
+    np.add.at(total_NSK, columns_R, counts_SRK.swapaxes(0, 1))
+    return total_NSK.swapaxes(0, 1)
 
 
 def _counted(blocks: Sequence[Sequence[Block]], metric: str) -> list[list[NDArray[Any]]]:

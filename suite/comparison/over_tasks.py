@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from suite.comparison.families import pay
 from suite.results import Comparison
 from suite.stats import Estimate, adjust, equivalence, independent_mean
 
@@ -15,6 +16,8 @@ FAMILY = "mean over tasks, every scale and robust method"
 
 def over_tasks(studies: Sequence[Sequence[Comparison]], *, correction: str = "holm") -> tuple[Comparison, ...]:
     """One row per (scale, method) that every study has compared with the same baseline: the mean of their effects.
+
+    A mean pays for looks what the dearest look among its studies costs: it is looked at whenever one of them is.
 
     Args:
         studies: The comparisons of each study, one task each.
@@ -34,7 +37,13 @@ def over_tasks(studies: Sequence[Sequence[Comparison]], *, correction: str = "ho
         raise ValueError(f"the studies compare no scale and method in common; they have {known}; name the scales alike")
     rows = [_mean([found[key] for found in primary]) for key in shared]
     return tuple(
-        replace(row, p_adjusted=float(p), correction=correction, family=FAMILY, family_size=len(rows))
+        replace(
+            row,
+            p_adjusted=pay(float(p), row.look_factor),
+            correction=correction,
+            family=FAMILY,
+            family_size=len(rows),
+        )
         for row, p in zip(rows, adjust([row.p for row in rows], correction), strict=True)
     )
 
@@ -45,6 +54,7 @@ def _mean(rows: Sequence[Comparison]) -> Comparison:
     margin = margins.pop() if len(margins) == 1 else None
     same = equivalence(estimate, margin) if margin is not None else None
     first = rows[0]
+    dearest = max(rows, key=lambda row: (row.look_factor, row.look))
     return replace(
         first,
         study=" + ".join(row.study for row in rows),
@@ -69,6 +79,9 @@ def _mean(rows: Sequence[Comparison]) -> Comparison:
         p_equivalence=same.p if same else None,
         p_equivalence_adjusted=None,
         rope=(same.below, same.within, same.above) if same else None,
+        look=dearest.look,
+        look_rule=dearest.look_rule,
+        look_factor=dearest.look_factor,
     )
 
 

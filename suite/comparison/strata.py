@@ -26,24 +26,33 @@ def join_items(blocks: Sequence[Weighted]) -> list[NDArray[np.float64]]:
     The sum of the matrices' means is the weighted sum of the blocks' means: a block that has only some of its group's n
     items counts n / n_block times for those and 0 for the others.
     """
-    groups: list[list[Weighted]] = []
-    for block in blocks:
-        kin = [group for group in groups if _shares_items(group, block)]
+    return [_summed([blocks[i] for i in kin]) for kin in kindred([(block.where, block.items) for block in blocks])]
+
+
+def kindred(blocks: Sequence[tuple[str, tuple[str, ...]]]) -> list[list[int]]:
+    """Places of the blocks that share items, group by group; of each block `Weighted.where` and `Weighted.items`.
+
+    Two blocks without an item in common are of one group where others join them.
+    """
+    groups: list[list[int]] = []
+    for place, block in enumerate(blocks):
+        kin = [group for group in groups if _shares_items([blocks[i] for i in group], block)]
         # A block may join groups that had nothing in common so far.
-        groups = [group for group in groups if group not in kin] + [[*(one for group in kin for one in group), block]]
-    return [_summed(group) for group in groups]
+        groups = [group for group in groups if group not in kin] + [[*(i for group in kin for i in group), place]]
+    return groups
 
 
-def _shares_items(group: Sequence[Weighted], block: Weighted) -> bool:
-    if group[0].where != block.where:
+def _shares_items(group: Sequence[tuple[str, tuple[str, ...]]], block: tuple[str, tuple[str, ...]]) -> bool:
+    (where, first), (place, items) = group[0], block
+    if where != place:
         return False
     # Equal tuples are told at once, as parallel blocks share theirs; sets are for the blocks that have only some items.
-    return group[0].items == block.items or any(not set(one.items).isdisjoint(block.items) for one in group)
+    return first == items or any(not set(own).isdisjoint(items) for _, own in group)
 
 
 def _summed(group: Sequence[Weighted]) -> NDArray[np.float64]:
     first = group[0]
-    if all(block.items == first.items for block in group) and len(set(first.items)) == len(first.items):
+    if are_one_to_one([block.items for block in group]):
         total_SN = first.weight * first.values_SN
         for block in group[1:]:
             total_SN += block.weight * block.values_SN
@@ -51,9 +60,19 @@ def _summed(group: Sequence[Weighted]) -> NDArray[np.float64]:
     return _scattered(group)
 
 
+def are_one_to_one(items: Sequence[tuple[str, ...]]) -> bool:
+    """Whether blocks have the same items in the same order, each once."""
+    return all(own == items[0] for own in items) and len(set(items[0])) == len(items[0])
+
+
+def numbered(items: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """The distinct items of several blocks, in order; each one's place is its number."""
+    return {item: i for i, item in enumerate(dict.fromkeys(item for own in items for item in own))}
+
+
 def _scattered(group: Sequence[Weighted]) -> NDArray[np.float64]:
     """The sum where blocks have different items, or one item several times."""
-    index = {item: i for i, item in enumerate(dict.fromkeys(item for block in group for item in block.items))}
+    index = numbered([block.items for block in group])
     total_SN = np.zeros((group[0].values_SN.shape[0], len(index)))
     for block in group:
         columns = [index[item] for item in block.items]

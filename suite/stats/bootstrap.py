@@ -119,12 +119,19 @@ def draw_seeds(n_seeds: int, *, generator: np.random.Generator, resamples: int) 
     return _draw_weights(rows, size, generator).astype(np.float64)
 
 
-def group_by_items(strata: Sequence[_Stratum], items: Items) -> list[list[_Stratum]]:
+def group_by_items(strata: Sequence[_Stratum], items: Items | Sequence[int]) -> list[list[_Stratum]]:
     """Return the languages that are resampled together: all of them where they share their items, else each alone.
 
+    Numbers instead of a word say it language by language: those of one number share their items.
+
     Raises:
-        ValueError: an unknown word for `items`.
+        ValueError: an unknown word for `items`, or another number of numbers than of languages.
     """
+    if not isinstance(items, str):
+        groups: dict[int, list[_Stratum]] = {}
+        for number, stratum in zip(items, strata, strict=True):
+            groups.setdefault(number, []).append(stratum)
+        return list(groups.values())
     return [list(strata)] if are_shared(items) else [[stratum] for stratum in strata]
 
 

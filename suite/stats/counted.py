@@ -91,7 +91,7 @@ def counted_macro(
     baseline: Sequence[ArrayLike],
     metric: CountMetric,
     *,
-    items: Items = "shared",
+    items: Items | Sequence[int] = "shared",
     generator: np.random.Generator,
     resamples: int = 2000,
     confidence: float = 0.95,
@@ -99,7 +99,9 @@ def counted_macro(
     """Test the mean over languages of a metric of summed counts, treatment minus baseline, seeds and items random.
 
     Each arm is one array [S, n_l, K] of K counts per seed and item for every language; row s of both arms is one seed.
-    `items` says whether languages share their items, which are then drawn together, or have texts of their own.
+    `items` says whether languages share their items, which are then drawn together, or have texts of their own; one
+    number per language says it of each: those of one number share theirs. An item that a language lacks has counts of 0
+    there, and one that it has several times the sum of their counts.
 
     Raises:
         ValueError: arms that differ in languages, seeds, items or counts, fewer than two seeds, items or resamples,
@@ -160,7 +162,7 @@ def _apply(metric: CountMetric, totals: Totals) -> Totals:
 
 
 def _pair(
-    treatment: Sequence[ArrayLike], baseline: Sequence[ArrayLike], items: Items
+    treatment: Sequence[ArrayLike], baseline: Sequence[ArrayLike], items: Items | Sequence[int]
 ) -> list[list[NDArray[np.generic]]]:
     """Return checked arrays [2 arms, S, n_l, K], one per language, grouped by shared items."""
     if len(treatment) != len(baseline) or not len(treatment):

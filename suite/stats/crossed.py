@@ -12,6 +12,9 @@ from suite.stats.components import Stack, Term, combine, residual_squares, sampl
 from suite.stats.estimate import Estimate, infer
 from suite.stats.seeds import seed_correlation
 
+# Sums of a few terms, and means of many by pairwise summation, are off by less than this many last digits.
+_ROUNDINGS = 4
+
 
 def crossed(
     strata: Sequence[ArrayLike],
@@ -41,13 +44,14 @@ def crossed(
     seed_values_S = _weighted_sum([means_S for stack in stacks for means_S in stack.mean(axis=2)], weights_L)
     item_means = [means_I for stack in stacks for means_I in stack.mean(axis=1)]
     n_seeds = len(seed_values_S)
+    sizes = [abs(float(w * means_I.mean())) for means_I, w in zip(item_means, weights_L, strict=True)]
     variance, degrees_of_freedom = combine(
         seeds=[term(sample_variance(seed_values_S) / n_seeds, n_seeds - 1)],
         items=[_mean_term(means_I, w) for means_I, w in zip(item_means, weights_L, strict=True)],
         residuals=[[part] for part in _residual_terms(stacks, weights_L)],
     )
     return infer(
-        float(seed_values_S.mean()),
+        _effect(float(seed_values_S.mean()), sizes),
         variance,
         degrees_of_freedom,
         test="crossed-paired",
@@ -89,13 +93,14 @@ def crossed_unpaired(
 ) -> Estimate:
     """Test treatment against baseline where the arms' seeds have nothing in common, on the same items.
 
-    Strata [S_arm, n_l], one list per arm; the arms may differ in seeds. With as many seeds in each, seed and residual
-    variances are pooled (2(S - 1) degrees of freedom for seeds); otherwise each arm keeps its own, as in Welch's test.
+    Strata [S_arm, n_l], one list per arm; the arms may differ in seeds. Each keeps its own seed and residual variance
+    and the degrees of freedom behind it, as in Welch's test: one method's runs may vary more than the other's.
 
     Raises:
         ValueError: arms that differ in strata or items, fewer than two seeds or items, or values not finite.
 
-    Source: with one stratum and equal seeds equal to lmerTest on `y ~ method + (1|item) + (1|item:method) + (1|run)`.
+    Source: Welch 1947 in `crossed`. With one stratum and equal seeds effect and standard error are those of lmerTest on
+    `y ~ method + (1|item) + (1|item:method) + (1|run)`, whose degrees of freedom take the arms' variances for equal.
     """
     arms = as_strata(treatment, "treatment"), as_strata(baseline, "baseline")
     check_items(*arms)
@@ -103,14 +108,12 @@ def crossed_unpaired(
     values = [_seed_values(arm, weights_L) for arm in arms]
     item_differences = [left.mean(axis=0) - right.mean(axis=0) for left, right in zip(*arms, strict=True)]
     variance, degrees_of_freedom = combine(
-        seeds=_pool([term(sample_variance(arm_S) / len(arm_S), len(arm_S) - 1) for arm_S in values]),
+        seeds=[term(sample_variance(arm_S) / len(arm_S), len(arm_S) - 1) for arm_S in values],
         items=[_mean_term(mean_I, w) for mean_I, w in zip(item_differences, weights_L, strict=True)],
-        residuals=[
-            _pool(pair) for pair in zip(*(_residual_terms(_stacks(arm), weights_L) for arm in arms), strict=True)
-        ],
+        residuals=list(zip(*(_residual_terms(_stacks(arm), weights_L) for arm in arms), strict=True)),
     )
     return infer(
-        float(values[0].mean() - values[1].mean()),
+        _effect(float(values[0].mean() - values[1].mean()), [float(abs(arm_S.mean())) for arm_S in values]),
         variance,
         degrees_of_freedom,
         test="crossed-unpaired",
@@ -145,6 +148,11 @@ def _weighted_sum(arrays: Sequence[NDArray[np.float64]], weights_L: Vector) -> N
     return result
 
 
+def _effect(effect: float, sizes: Sequence[float]) -> float:
+    """Return the effect, 0 where it is no more than what rounding leaves of terms of these sizes that cancel."""
+    return effect if abs(effect) > _ROUNDINGS * np.finfo(np.float64).eps * sum(sizes) else 0.0
+
+
 def _mean_term(item_means_I: Vector, weight: float) -> Term:
     n_items = len(item_means_I)
     return term(float(weight**2) * sample_variance(item_means_I) / n_items, n_items - 1)
@@ -163,14 +171,6 @@ def _stacks(matrices: Sequence[Matrix]) -> list[Stack]:
     # Only row by row in memory: sums over other layouts run in another order, and so would round otherwise.
     alike = len({matrix.shape for matrix in matrices}) == 1 and all(matrix.flags.c_contiguous for matrix in matrices)
     return [np.stack(matrices)] if alike and len(matrices) > 1 else [matrix[None] for matrix in matrices]
-
-
-def _pool(arms: Sequence[Term]) -> list[Term]:
-    """Return one term for both arms where their degrees of freedom agree, else the two terms as they are."""
-    first, second = arms
-    if first.degrees_of_freedom != second.degrees_of_freedom:
-        return [first, second]
-    return [term(first.variance + second.variance, 2 * first.degrees_of_freedom)]
 
 
 def _count_items(matrices: Sequence[Matrix]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from scipy.special import nctdtr, nctdtrinc, stdtrit
+from scipy.special import chdtri, nctdtr, nctdtrinc, stdtrit
 
 from suite.stats.checks import as_level
 from suite.stats.components import VarianceComponents, combine, term
@@ -14,6 +14,8 @@ Pairing = Literal["paired", "unpaired"]
 
 # 2^-48: bisection stops at a relative width of 4e-15.
 _HALVINGS = 48
+# Taking a unit of noise for nothing beside as many is off by its square, 1e-8; less than one degree of freedom goes so.
+_BEYOND_NOISE = 1e4
 
 
 def detection_power(effect: float, standard_error: float, degrees_of_freedom: float, *, alpha: float = 0.05) -> float:
@@ -55,6 +57,8 @@ def crossed_variance(
 
     `n_seeds` counts seeds per arm. For "paired" the components are those of the paired differences; for "unpaired" the
     seed and residual components are those of one arm, and the item component that of the arms' per-item difference.
+    Both arms are planned alike, which gives their seeds 2(S - 1) degrees of freedom; arms that turn out to differ have
+    fewer, down to S - 1.
 
     Raises:
         ValueError: fewer than two seeds or items.
@@ -103,6 +107,11 @@ def seeds_needed(
 
 def _noncentrality(degrees_of_freedom: float, power: float, alpha: float) -> float:
     critical = _critical(degrees_of_freedom, alpha)
+    # Beside effects as large as these a unit of noise is nothing: only the estimate of its size is left to chance. The
+    # series of the noncentral t would take hours over them.
+    without_noise = critical * math.sqrt(float(chdtri(degrees_of_freedom, 1.0 - power)) / degrees_of_freedom)
+    if without_noise > _BEYOND_NOISE:
+        return without_noise
     low, high = 0.0, float(nctdtrinc(degrees_of_freedom, 1.0 - power, critical))
     # The opposite tail adds power, so the two-tailed answer lies below; the inverse itself is good to 1e-6 only.
     high *= 1.0 + 1e-4

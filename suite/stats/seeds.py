@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, gammaln
@@ -140,13 +142,13 @@ def _as_whole(differences: ArrayLike) -> Whole:
     wrong = values[values != np.rint(values)]
     if wrong.size:
         raise ValueError(f"the exact sign-flip needs whole numbers; got {wrong[0]}; count answers, not rates")
-    divisor = int(np.gcd.reduce(values.astype(np.int64))) or 1
-    whole = values.astype(np.int64) // divisor
-    if np.abs(whole).sum() > _LARGEST_SUM:
-        raise ValueError(
-            f"the exact sign-flip needs sum |d| <= {_LARGEST_SUM}; got {np.abs(whole).sum()}; round to coarser counts"
-        )
-    return whole
+    # Python's whole numbers have no largest, as 64 bits have.
+    exact = [int(value) for value in values]
+    divisor = math.gcd(*exact) or 1
+    total = sum(map(abs, exact)) // divisor
+    if total > _LARGEST_SUM:
+        raise ValueError(f"the exact sign-flip needs sum |d| <= {_LARGEST_SUM}; got {total}; round to coarser counts")
+    return np.array([value // divisor for value in exact], dtype=np.int64)
 
 
 def _upper_tail(magnitudes_K: Whole, counts_K: Whole, least: int) -> float:

@@ -12,6 +12,27 @@ satterthwaite <- function(formula, data) {
   setNames(as.list(row[names]), names(names))
 }
 
+# Mean squares and degrees of freedom of one arm, by the analysis of variance.
+squares <- function(data) {
+  table <- summary(aov(y ~ seed + item, data))[[1]]
+  setNames(split(table[c("Mean Sq", "Df")], 1:3), c("seed", "item", "residual"))
+}
+
+# Welch's degrees of freedom: each arm's seed and residual variances apart, the items' by their differences.
+welch <- function(treatment, baseline) {
+  arms <- list(squares(long(treatment, "y")), squares(long(baseline, "y")))
+  differences <- squares(long(treatment - baseline, "y"))
+  variances <- c(sapply(arms, function(arm) arm$seed[[1]]), differences$item[[1]],
+                 -sapply(arms, function(arm) arm$residual[[1]])) / length(treatment)
+  freedoms <- c(sapply(arms, function(arm) arm$seed[[2]]), differences$item[[2]],
+                sapply(arms, function(arm) arm$residual[[2]]))
+  found <- mean(treatment - baseline)
+  total <- sum(variances)
+  degrees <- total^2 / sum(variances^2 / freedoms)
+  list(estimate = found, standard_error = sqrt(total), statistic = found / sqrt(total), degrees_of_freedom = degrees,
+       p = 2 * pt(-abs(found) / sqrt(total), degrees))
+}
+
 components <- function(formula, data) {
   table <- as.data.frame(VarCorr(lme4::lmer(formula, data, control = precise)))
   setNames(as.list(table$vcov), c(seed = "seed", item = "item", Residual = "residual")[table$grp])
@@ -49,8 +70,11 @@ list(
   crossed_paired_toy = entry("crossed_paired", both, satterthwaite(d ~ 1 + (1 | seed) + (1 | item), difference),
     "lmerTest::lmer(d ~ 1 + (1 | seed) + (1 | item)), Satterthwaite", TOLERANCE),
   crossed_unpaired_toy = entry("crossed_unpaired", both,
-    satterthwaite(y ~ method + (1 | item) + (1 | item:method) + (1 | run), arms),
-    "lmerTest::lmer(y ~ method + (1 | item) + (1 | item:method) + (1 | run)), Satterthwaite", TOLERANCE),
+    satterthwaite(y ~ method + (1 | item) + (1 | item:method) + (1 | run), arms)[
+      c("estimate", "standard_error", "statistic")],
+    "lmerTest::lmer(y ~ method + (1 | item) + (1 | item:method) + (1 | run))", TOLERANCE),
+  crossed_unpaired_welch = entry("crossed_unpaired", both, welch(treatment, baseline),
+    "stats::aov of either arm and of their differences; Welch 1947"),
   crossed_penicillin = entry("crossed", list(differences = penicillin),
     satterthwaite(d ~ 1 + (1 | seed) + (1 | item), plates),
     "lme4::Penicillin; lmerTest::lmer(diameter - 22 ~ 1 + (1 | sample) + (1 | plate)), Satterthwaite", TOLERANCE),
