@@ -16,7 +16,7 @@ from suite.tasks.hypothesis_only import HYPOTHESIS_ONLY
 from suite.tasks.lexicon import DONOR, donors
 from suite.tasks.noise import RATE, add_noise
 from suite.tasks.qa_subsets import QA_SUBSETS
-from suite.tasks.retrieval_subsets import SAME_LANGUAGE_DISTRACTORS, noisy_choices
+from suite.tasks.retrieval_subsets import SAME_LANGUAGE_DISTRACTORS, noisy_choices, noisy_sentences
 from suite.tasks.sentences import Sentence, alternatives, noun, render, said, with_fillers
 from suite.tasks.slices import SLICES
 from suite.tasks.stress import STRESS
@@ -37,6 +37,8 @@ def _char_noise(task: Task, language: str, hub_root: Path | None, clean: Example
         return noisy_words(clean, seed)
     if clean.choices is not None:
         return noisy_choices(clean, seed)
+    if clean.candidates:
+        return noisy_sentences(task, clean, seed)
     texts = [add_noise(text, f"{seed} {i}") for i, text in zip(clean.ids, clean.texts, strict=True)]
     if clean.pairs is None or clean.answers is not None:  # answers stand in their contexts letter by letter
         return derive(clean, "char-noise", dict(enumerate(texts)))
