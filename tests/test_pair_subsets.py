@@ -272,6 +272,22 @@ def test_romanised_texts_are_in_ascii() -> None:
     assert odd is not None and odd.pairs is not None and all(odd.pairs)  # nothing would be left of the second texts
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "wanted"),
+    [
+        ("ar", "لا قال باب", "la qal bab"),
+        ("ar", "إلى أب", "ila ab"),
+        ("bg", "България, ъгъл, щастие", "Balgariya, agal, shtastie"),
+        ("ru", "подъезд, щука", "pod'ezd, shchuka"),
+        ("hi", "मैं।", "maim."),
+    ],
+)
+def test_alif_bulgarian_letters_and_dandas_are_not_lost(language: str, text: str, wanted: str) -> None:
+    pytest.importorskip("anyascii", reason="the extra `romanise` is not installed")
+    found = build("romanised", written([text] * 10, language=language))
+    assert found is not None and {*found.texts} == {wanted}
+
+
 def test_latin_and_japanese_are_not_romanised() -> None:
     assert build("romanised", written(["Đây là tiếng Việt, Ａ"] * 10, language="vi")) is None
     assert build("romanised", written(["日本語です"] * 10, language="ja")) is None

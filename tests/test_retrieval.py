@@ -231,11 +231,15 @@ def test_distractors_are_the_other_queries_and_leave_the_answers_alone() -> None
     assert SAME_LANGUAGE_DISTRACTORS.examples(TASKS["tatoeba"], None, whole.rows(range(5)), {"de": whole}, 0) is None
 
 
-def test_typing_errors_are_in_the_queries_alone() -> None:
+@pytest.mark.parametrize("task", ["tatoeba", "tatoeba-into-english", "bucc-pairs", "lareqa"])
+def test_typing_errors_are_on_the_side_of_the_language_that_is_reported(task: str) -> None:
     clean = queries(30, [[i] for i in range(30)], texts=[f"welcher lamp number {i}" for i in range(30)])
-    found = SUBSETS["char-noise"].examples(TASKS["tatoeba"], None, clean, {}, 0)
-    assert found is not None and found.candidates == clean.candidates and found.label_names == clean.label_names
-    assert all(a != b for a, b in zip(found.texts, clean.texts, strict=True))
+    named = dataclasses.replace(clean, candidates=tuple(f"candidate number {i} here" for i in range(30)))
+    found = SUBSETS["char-noise"].examples(TASKS[task], None, named, {}, 0)
+    assert found is not None and found.label_names == named.label_names and found.base_ids == named.ids
+    same, changed = (found.texts, found.candidates) if task == "tatoeba" else (found.candidates, found.texts)
+    assert same == (named.texts if task == "tatoeba" else named.candidates)
+    assert not {*changed} & {*named.texts, *named.candidates} and len({*changed}) == 30
     assert Answers.of(found).counts_Q.tolist() == [1] * 30, "an item answers to its clean id"
 
 

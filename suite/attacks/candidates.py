@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 
 from suite.tasks import home_intents
-from suite.tasks.cldr import cldr_lexicon
-from suite.tasks.lexicon import DONOR, DONORS_TO_ENGLISH, donor_files, key, read_lexicon
+from suite.tasks.lexicon import donor_files, donors, key, read_lexicon
 from suite.tasks.noise import add_noise, graphemes
 from suite.tasks.segmenting import UNSPACED
 from suite.tasks.sentences import noun
-from suite.tasks.subsets import TERMS, UNMIXED
+from suite.tasks.subsets import UNMIXED
+from suite.tasks.terms import find_terms, term_lexicon
 from suite.tasks.words import load_wording
 
 EACH = 4
@@ -30,6 +30,10 @@ PIECE = 4
 Lexicon = Mapping[str, Sequence[str]]
 """Word or phrase, as `suite.tasks.lexicon.key` writes it, to what may stand for it, best first."""
 Span = tuple[int, int]
+
+
+class Names(dict[str, tuple[str, ...]]):
+    """The CLDR's names as a lexicon, which holds only where `suite.tasks.terms` finds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,18 @@ def find_sites(
         seed: Of the typing errors; a word has the same ones wherever it stands.
         real: Words, as `key` writes them, that no typing error may make of another.
     """
+    named = {*find_terms(text, language)} if any(isinstance(one, Names) for one in lexicons) else set()
+
+    def open_at(span: Span) -> list[Lexicon]:
+        return [one for one in lexicons if span in named or not isinstance(one, Names)]
+
     found = []
-    for start, stop in _spans(text, language, lambda term: any(key(term) in one for one in lexicons)):
+    for start, stop in _spans(
+        text, language, lambda span: any(key(text[slice(*span)]) in one for one in open_at(span))
+    ):
         word = text[start:stop]
-        options = [entry for one in lexicons for entry in _entries(word, one)] + _typos(word, seed, real)
+        options = [entry for one in open_at((start, stop)) for entry in _entries(word, one)]
+        options += _typos(word, seed, real)
         distinct = tuple(option for option in dict.fromkeys(options) if option != word)
         found += [Site(start, stop, distinct)] if distinct else []
     return tuple(found)
@@ -79,15 +91,15 @@ def real_words(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(key(text[start:stop]) for text in texts for start, stop in _words(text))
 
 
-def _spans(text: str, language: str, known: Callable[[str], bool]) -> Iterator[Span]:
+def _spans(text: str, language: str, known: Callable[[Span], bool]) -> Iterator[Span]:
     """The longest known terms, and between them single words; of unspaced text, pieces of `PIECE` letters."""
     if language not in UNSPACED:
-        for (start, stop), _ in _terms(text, _words(text), WORDS_OF_A_TERM, known):
+        for (start, stop), _ in _terms(_words(text), WORDS_OF_A_TERM, known):
             yield start, stop
         return
     for start, stop in _words(text):
         loose: list[Span] = []
-        for span, units in _terms(text, _letters(text, start, stop), LETTERS_OF_A_TERM, known):
+        for span, units in _terms(_letters(text, start, stop), LETTERS_OF_A_TERM, known):
             if loose and (units > 1 or len(loose) == PIECE):
                 yield loose[0][0], loose[-1][1]
                 loose = []
@@ -99,12 +111,12 @@ def _spans(text: str, language: str, known: Callable[[str], bool]) -> Iterator[S
             yield loose[0][0], loose[-1][1]
 
 
-def _terms(text: str, units: Sequence[Span], most: int, known: Callable[[str], bool]) -> Iterator[tuple[Span, int]]:
+def _terms(units: Sequence[Span], most: int, known: Callable[[Span], bool]) -> Iterator[tuple[Span, int]]:
     """Units joined to the longest known terms of at least two, from the left; and how many each joins."""
     first = 0
     while first < len(units):
         sizes = range(min(most, len(units) - first), 1, -1)
-        size = next((n for n in sizes if known(text[units[first][0] : units[first + n - 1][1]])), 1)
+        size = next((n for n in sizes if known((units[first][0], units[first + n - 1][1]))), 1)
         yield (units[first][0], units[first + size - 1][1]), size
         first += size
 
@@ -153,7 +165,8 @@ def study_lexicons(
     known = [
         fold_keys(synonyms or {}),
         fold_keys(*(read_lexicon(path) for path in files)),
-        translations(task, language),
+        _fillers_of(task, language),
+        _names(language),
     ]
     return [one for one in known if one]
 
@@ -161,14 +174,25 @@ def study_lexicons(
 def translations(task: str, language: str) -> dict[str, tuple[str, ...]]:
     """What a text may be mixed with: translations into English, of English into German, Spanish and French.
 
-    Places, days and months by the CLDR; in home-intents also the nouns of its grammar. Empty where the CLDR does not
+    Countries, days and months by the CLDR; in home-intents also the nouns of its grammar. Empty where the CLDR does not
     know the language.
     """
-    found: list[dict[str, list[str]]] = []
-    for donor in DONORS_TO_ENGLISH if language == DONOR else (DONOR,):
-        pairs = [*_fillers(language, donor)] if task == home_intents.NAME else []
-        found.append(_grouped([*pairs, *_names(language, donor)]))
-    return fold_keys(*found)
+    return fold_keys(_fillers_of(task, language), _names(language))
+
+
+def _fillers_of(task: str, language: str) -> dict[str, tuple[str, ...]]:
+    if task != home_intents.NAME:
+        return {}
+    return fold_keys(*(_grouped(_fillers(language, donor)) for donor in donors(language)))
+
+
+def _names(language: str) -> Names:
+    """Empty where the CLDR knows no such language."""
+    try:
+        tables = [term_lexicon(language, donor) for donor in donors(language)]
+    except ValueError:
+        return Names()
+    return Names(fold_keys(*({own: (other,) for own, other in table.items()} for table in tables)))
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -176,13 +200,6 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for word, other in pairs:
         grouped.setdefault(word, []).append(other)
     return grouped
-
-
-def _names(language: str, donor: str) -> Iterator[tuple[str, str]]:
-    try:
-        yield from cldr_lexicon(language, donor, TERMS).items()
-    except ValueError:  # the CLDR knows no such language
-        return
 
 
 def _fillers(language: str, donor: str) -> Iterator[tuple[str, str]]:

@@ -104,6 +104,26 @@ def _entries(data: dict[str, Any], plural: str) -> Iterator[tuple[str, str]]:
             yield f"unit/{unit}", pattern.replace("{0}", str(COUNT))
 
 
+@lru_cache(maxsize=128)
+def calendar_words(language: str) -> dict[str, str]:
+    """Names of months (`month`) and days (`day`), case-folded, in each form that the CLDR has; none of other languages.
+
+    Within a date some languages inflect a month (Russian `марта`).
+    """
+    from babel.localedata import exists
+
+    if not exists(CLDR_CODES.get(language, language)):
+        return {}
+    data = _own_data(CLDR_CODES.get(language, language))
+    found: dict[str, str] = {}
+    for kind in ("month", "day"):
+        for widths in data.get(f"{kind}s", {}).values():
+            for names in (widths.get(width) for width in ("wide", "abbreviated")):
+                for name in names.values() if isinstance(names, dict) else ():
+                    found.setdefault(str(name).casefold().rstrip("."), kind)
+    return found
+
+
 def _calendar(table: dict[str, Any]) -> dict[Any, str]:
     """Names as they stand alone, for which languages without case use those within a date."""
     return _first_table({use: names.get("wide") for use, names in table.items()}, ("stand-alone", "format"))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from suite.tasks.cldr import calendar_words
 from suite.tasks.deriving import choose
 from suite.tasks.examples import Answer, Examples, hash_order
 from suite.tasks.segmenting import UNSPACED, word_units
@@ -27,16 +29,33 @@ BREAK = re.compile(
     r"(?:(?<=[.!?।؟۔])|(?<=[.!?।؟۔][\"'”’»)\]]))\s+|(?<=[。！？])(?![”」』])|(?<=[。！？][”」』])|[\r\n]+"
 )
 """What parts sentences: a space after a final mark, the place after one of Chinese or Japanese, a new line."""
-BREAKS = {"th": re.compile(r"\s+")}
-"""The same, of languages without final marks: Thai has spaces between clauses and sentences."""
-FEWEST_UNITS, LONGEST = 4, 400
+SPACES = re.compile(r"\s+")
+"""What may part Thai clauses and sentences, which have no final marks; numbers and ๆ are set off by spaces too."""
+CLAUSE, THAI_SENTENCE = 8, 40
+"""Characters of the shortest stretch that is no number or sign, and of the shortest run of them that is parted."""
+ABBREVIATED = re.compile(
+    r"(?<!\w)(?:[^\W\d_]|Dr|Mr|Mrs|Ms|Mme|Mt|Ft|St|Ste|Sr|Sra|Jr|Prof|Gen|Col|Lt|Capt|Sgt|Rev|Hon|Gov|Sen|Rep|No|Nr|"
+    r"Vol|vol|Fig|pp|ed|vs|etc|ca|cf|al|approx|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|"
+    r"Hl|Str|bzw|usw|гг|вв|им|ул|тыс|млн|млрд)\.$"
+)
+"""What ends with a dot and ends no sentence: initials (`Lyndon B. Johnson`, `U.S.`) and common abbreviations."""
+OPENING, FINAL = "\"'“‘«„([「『¿¡", re.compile(r"[.!?।؟۔。！？|][\"'”’»)\]」』]*$")
+"""What may stand before the first letter of a sentence, and what ends it."""
+FEWEST_UNITS, LONGEST = 6, 400
 """A sentence has at least so many words (of unspaced scripts, pairs of characters), and at most so many characters."""
+COMMON, FEW = 0.02, 6
+"""A word in more than this share of the questions or of the sentences, and in more than so many, tells no topic."""
+MOST_USES = 3
+"""Questions that get the same sentence."""
 NEAREST = 50
 """Sentences that are tried for a question, the most similar first."""
 AT_ONCE = 200
 """Questions compared with all sentences at once: with 40,000 of them 64 MB."""
 LONGEST_ANSWER = 60
 """Characters of the longest answer that is replaced."""
+JOINING = frozenset("-‐‑–—/")
+"""What joins an answer to another number or word (`1701–1714`), which another answer would not fit."""
+WORD = r"[^\W\d_]+"
 
 Right = tuple[Answer, ...]
 Changed = dict[int, tuple[str, Right]]
@@ -46,21 +65,37 @@ Changed = dict[int, tuple[str, Right]]
 def distractor(task: Task, clean: Examples, languages: Mapping[str, Examples], seed: int) -> Examples | None:
     """Every context with the most like sentence of another context before or after it, none of the answers in it.
 
-    Alike are sentence and question by the cosine of their sets of words, each weighted by log(sentences / sentences
-    with the word), over all contexts of the split. Half of the sentences are put before, by a hash of the id.
+    Alike are sentence and question by the cosine of their sets of words, each weighted by the negative log of its share
+    of the sentences or of the questions, whichever is greater: `what` is rare in sentences only. They share a word that
+    is common in neither, and a sentence serves `MOST_USES` questions of the split, in the order of a hash of their ids;
+    a question that is left without one is left out. Half of the sentences are put before, by a hash of the id.
     """
     if clean.pairs is None or clean.answers is None:
         return None
-    pool = _pool(languages[clean.language])
+    chosen = _distractors(languages[clean.language], seed)
     changed: Changed = {}
-    for row, ranked in enumerate(_nearest(clean, pool)):
-        context, right = clean.pairs[row], clean.answers[row]
-        found = (pool[i] for i in ranked if pool[i] not in context and not _any_in(right, pool[i]))
-        sentence = next(found, None)
-        if sentence is not None:
-            put = _before if int(hash_order(seed, f"{clean.ids[row]} distractor")[:8], 16) % 2 == 0 else _after
-            changed[row] = put(sentence, context, right, clean.language)
+    for row, (name, context, right) in enumerate(zip(clean.ids, clean.pairs, clean.answers, strict=True)):
+        if name in chosen:
+            put = _before if int(hash_order(seed, f"{name} distractor")[:8], 16) % 2 == 0 else _after
+            changed[row] = put(chosen[name], context, right, clean.language)
     return _changed(clean, "distractor", changed)
+
+
+def _distractors(whole: Examples, seed: int) -> dict[str, str]:
+    """Question of a split to the sentence that it gets, by id: decided for all, so that a sample has the same."""
+    contexts, answers = whole.pairs or (), whole.answers or ()
+    pool = _pool(whole)
+    ranked = [*_nearest(whole, pool)]
+    uses: Counter[int] = Counter()
+    chosen: dict[str, str] = {}
+    for row in sorted(range(len(whole)), key=lambda row: hash_order(seed, f"{whole.ids[row]} turn")):
+        context, right = contexts[row], answers[row]
+        free = (int(i) for i in ranked[row] if uses[int(i)] < MOST_USES)
+        found = next((i for i in free if pool[i] not in context and not _any_in(right, pool[i])), None)
+        if found is not None:
+            uses[found] += 1
+            chosen[whole.ids[row]] = pool[found]
+    return chosen
 
 
 def answer_conflict(task: Task, clean: Examples, languages: Mapping[str, Examples], seed: int) -> Examples | None:
@@ -68,22 +103,34 @@ def answer_conflict(task: Task, clean: Examples, languages: Mapping[str, Example
 
     The context then says two things; what it said first remains right. Shapes are those of `shape`, so of languages
     without capitals only answers with numbers are replaced. The other answer is one of the split that this context has
-    not; the search for it begins at a place given by a hash of the id.
+    not, to a question that begins with the same two words or else the same word (`how many`, `who`) if there is one;
+    the search for it begins at a place given by a hash of the id.
     """
     if clean.pairs is None or clean.answers is None:
         return None
-    by_shape: dict[str, dict[str, None]] = {}
-    for right in languages[clean.language].answers or ():
-        by_shape.setdefault(shape(right[0].text), {})[right[0].text] = None
-    others = {form: [*texts] for form, texts in by_shape.items() if form}
+    whole = languages[clean.language]
+    alike: dict[str, dict[str, None]] = {}
+    for question, right in zip(whole.texts, whole.answers or (), strict=False):
+        for form in _forms(question, right[0].text, clean.language):
+            alike.setdefault(form, {})[right[0].text] = None
+    others = {form: [*texts] for form, texts in alike.items()}
     changed: Changed = {}
     for row, (name, context, right) in enumerate(zip(clean.ids, clean.pairs, clean.answers, strict=True)):
         around = _around(context, right[0], clean.language)
-        free = others.get(shape(right[0].text), [])
-        other = _other(free, context, right, hash_order(seed, f"{name} answer-conflict"))
+        draw = hash_order(seed, f"{name} answer-conflict")
+        tried = (others.get(form, []) for form in _forms(clean.texts[row], right[0].text, clean.language))
+        found = (_other(answers, context, right, draw) for answers in tried)
+        other = next((text for text in found if text is not None), None)
         if around is not None and other is not None and not _any_in(right, around[0] + other + around[1]):
             changed[row] = _after(around[0] + other + around[1], context, right, clean.language)
     return _changed(clean, "answer-conflict", changed)
+
+
+def _forms(question: str, answer: str, language: str) -> list[str]:
+    """What another answer should share with this one, most first: shape and how the question begins, shape alone."""
+    form = shape(answer, language)
+    words = word_units(question, language)
+    return [f"{form}\n{' '.join(words[:n])}" for n in (2, 1, 0)] if form else []
 
 
 def _other(answers: Sequence[str], context: str, right: Right, draw: str) -> str | None:
@@ -94,20 +141,34 @@ def _other(answers: Sequence[str], context: str, right: Right, draw: str) -> str
     return next((text for text in in_turn if text.casefold() not in folded and not _any_in(right, text)), None)
 
 
-def shape(text: str) -> str:
-    """An answer with a 0 for each digit and a W for each capitalised word; empty where it has neither, or is long.
+def shape(text: str, language: str) -> str:
+    """An answer with a 0 for each digit, `month` and `day` for their names, and a W for each other capitalised word.
 
-    `May 1953` and `June 1888` are alike, and so are `1,200 km` and `9,300 km`, `Ada Lovelace` and `New York`.
+    Other words stay, and so do words all in capitals where there are digits (`73 CE`). Empty where an answer has
+    neither digit nor capital, or is long. `May 1953` and `June 1888` are alike, `1,200 km` and `9,300 km`,
+    `Ada Lovelace` and `New York`; `73 CE` and `26 March` are not.
     """
-    digits = re.sub(r"\d", "0", text)
-    capitals = re.sub(r"[^\W\d_]+", lambda word: "W" if word[0][0].isupper() else word[0], digits)
-    return capitals if len(text) <= LONGEST_ANSWER and ("0" in digits or capitals != digits) else ""
+    calendar = calendar_words(language)
+    numbers = re.search(r"\d", text) is not None
+
+    def form(found: re.Match[str]) -> str:
+        word = found[0]
+        if word.casefold() in calendar:
+            return f"<{calendar[word.casefold()]}>"
+        marks = numbers and len(word) > 1 and word.isupper()
+        return "W" if word[0].isupper() and not marks else word
+
+    capitals = any(word[0].isupper() for word in re.findall(WORD, text))
+    return re.sub(r"\d", "0", re.sub(WORD, form, text)) if len(text) <= LONGEST_ANSWER and (numbers or capitals) else ""
 
 
 def sentences(text: str, language: str) -> Iterator[tuple[int, int]]:
-    """Where the sentences of a text begin and end, by their final marks; abbreviations end some too early."""
+    """Where the sentences of a text begin and end, by their final marks; those of Thai by long stretches of clauses."""
+    parted = _parts_clauses if language == "th" else _parts_sentences
     start = 0
-    for found in BREAKS.get(language, BREAK).finditer(text):
+    for found in (SPACES if language == "th" else BREAK).finditer(text):
+        if not ({*"\r\n"} & {*found[0]} or parted(text, start, *found.span())):
+            continue
         if text[start : found.start()].strip():
             yield start, found.start()
         start = found.end()
@@ -115,25 +176,55 @@ def sentences(text: str, language: str) -> Iterator[tuple[int, int]]:
         yield start, len(text)
 
 
+def _parts_sentences(text: str, start: int, end: int, after: int) -> bool:
+    """Whether what looks like the end of a sentence is one: no abbreviation, and no small letter after a dot."""
+    before = text[start:end]
+    return not (before.endswith(".") and (text[after : after + 1].islower() or ABBREVIATED.search(before)))
+
+
+def _parts_clauses(text: str, start: int, end: int, after: int) -> bool:
+    """Whether a space of Thai parts two runs of clauses: both long, and no number or sign on either side."""
+    last = text[start:end].split()[-1:] or [""]
+    line = text[after:].splitlines()[0] if text[after:] else ""
+    rest = line.split()[:1] or [""]
+    return end - start >= THAI_SENTENCE <= len(line) and min(len(last[0]), len(rest[0])) >= CLAUSE
+
+
 def _pool(whole: Examples) -> list[str]:
     """Distinct sentences of all contexts, neither fragments nor whole paragraphs."""
     contexts = dict.fromkeys(whole.pairs or ())
     found = (text[a:b].strip() for text in contexts for a, b in sentences(text, whole.language))
-    return [s for s in dict.fromkeys(found) if len(s) <= LONGEST and len(word_units(s, whole.language)) >= FEWEST_UNITS]
+    return [sentence for sentence in dict.fromkeys(found) if _is_whole(sentence, whole.language)]
 
 
-def _nearest(clean: Examples, pool: Sequence[str]) -> Iterator[NDArray[np.int64]]:
-    """For every question the sentences that share words with it, the most similar first, at most `NEAREST`."""
+def _is_whole(sentence: str, language: str) -> bool:
+    """Of moderate length, from a capital, a digit or a letter of a script without capitals to a final mark."""
+    if len(sentence) > LONGEST or len(word_units(sentence, language)) < FEWEST_UNITS:
+        return False
+    first = sentence.lstrip(OPENING)[:1]
+    if not first.isalnum() or first.islower():
+        return False
+    return len(sentence) >= THAI_SENTENCE if language == "th" else FINAL.search(sentence) is not None
+
+
+def _nearest(asking: Examples, pool: Sequence[str]) -> Iterator[NDArray[np.int64]]:
+    """For every question the sentences that share a telling word with it, the most similar first, at most `NEAREST`."""
     import numpy as np
 
     known: dict[str, int] = {}
-    said, asked = (_words(texts, clean.language, known) for texts in (pool, clean.texts))
-    width = max(1, len(known))
-    spread = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *said]), minlength=width)
-    weights = np.log(max(1, len(pool)) / np.maximum(1, spread))
-    table, questions = (_unit_rows(rows, weights) for rows in (said, asked))
+    said, asked = (_words(texts, asking.language, known) for texts in (pool, asking.texts))
+    counts = [
+        np.bincount(np.concatenate([np.zeros(0, np.int64), *rows]), minlength=len(known)) for rows in (said, asked)
+    ]
+    shares = np.max([n / max(1, len(rows)) for n, rows in zip(counts, (said, asked), strict=True)], axis=0)
+    telling = np.all([n <= max(FEW, COMMON * len(rows)) for n, rows in zip(counts, (said, asked), strict=True)], axis=0)
+    weights = -np.log(np.clip(shares, 1e-12, 1.0))
+    (table, questions), (told, topics) = (
+        [_unit_rows(rows, w) for rows in (said, asked)] for w in (weights, 1.0 * telling)
+    )
     for start in range(0, len(asked), AT_ONCE):
-        alike = (questions[start : start + AT_ONCE] @ table.T).toarray()
+        part = slice(start, start + AT_ONCE)
+        alike = (questions[part] @ table.T).toarray() * ((topics[part] @ told.T).toarray() > 0)
         for row in alike:
             least = np.partition(row, -NEAREST)[-NEAREST] if len(row) > NEAREST else 0.0
             kept = np.flatnonzero((row > 0) & (row >= least))
@@ -160,8 +251,10 @@ def _unit_rows(rows: Sequence[NDArray[np.int64]], weights: NDArray[np.float64]) 
 
 
 def _around(context: str, answer: Answer, language: str) -> tuple[str, str] | None:
-    """What stands before and after an answer in its sentence; none where it is in no sentence of moderate length."""
+    """What stands before and after an answer in its sentence; none in a range, or in no sentence of moderate length."""
     stop = answer.start + len(answer.text)
+    if context[answer.start - 1 : answer.start] in JOINING or context[stop : stop + 1] in JOINING:
+        return None
     for a, b in sentences(context, language):
         if a <= answer.start and stop <= b and b - a <= LONGEST:
             return context[a : answer.start], context[stop:b]
@@ -184,7 +277,8 @@ def _before(sentence: str, context: str, right: Right, language: str) -> tuple[s
 
 
 def _space(language: str) -> str:
-    return "" if language in UNSPACED else " "
+    """What parts two sentences: nothing in Chinese and Japanese, a space in Thai and elsewhere."""
+    return "" if language in UNSPACED and language != "th" else " "
 
 
 def _changed(clean: Examples, subset: str, changed: Changed) -> Examples | None:

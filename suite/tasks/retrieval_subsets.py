@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from suite.tasks.deriving import FEWEST, choose
+from suite.tasks.deriving import FEWEST, choose, derive
 from suite.tasks.examples import Examples
 from suite.tasks.noise import add_noise
 from suite.tasks.types import Subset, Task
 
 DISTRACTORS = "same-language-distractors"
+NOISE = "char-noise"
+OWN_AMONG_CANDIDATES = frozenset({"tatoeba"})
+"""Tasks whose queries are English in every language."""
 
 
 def same_language_distractors(
@@ -35,6 +38,22 @@ def same_language_distractors(
     )
 
 
+def noisy_sentences(task: Task, clean: Examples, seed: int) -> Examples | None:
+    """Typing errors on the side of the language that is reported: in every query, or in every candidate.
+
+    English sentences look among those of the language in `OWN_AMONG_CANDIDATES`; queries stay there, and a candidate
+    gets its errors by its text, whatever it answers.
+    """
+    if task.name not in OWN_AMONG_CANDIDATES:
+        texts = [add_noise(text, f"{seed} {name}") for name, text in zip(clean.ids, clean.texts, strict=True)]
+        return derive(clean, NOISE, dict(enumerate(texts)))
+    noisy = tuple(add_noise(text, f"{seed} {text}") for text in clean.candidates)
+    kept = choose(
+        clean, NOISE, [row for row, label in enumerate(clean.labels) if noisy[label] != clean.candidates[label]]
+    )
+    return None if kept is None else dataclasses.replace(kept, candidates=noisy)
+
+
 def noisy_choices(clean: Examples, seed: int) -> Examples | None:
     """Every item of multiple choice with typing errors in the premise and in each choice; the question stays."""
     if clean.choices is None:
@@ -45,7 +64,7 @@ def noisy_choices(clean: Examples, seed: int) -> Examples | None:
         for name, own in zip(clean.ids, clean.choices, strict=True)
     ]
     rows = [i for i in range(len(clean)) if (texts[i], choices[i]) != (clean.texts[i], clean.choices[i])]
-    kept = choose(clean, "char-noise", rows)
+    kept = choose(clean, NOISE, rows)
     if kept is None:
         return None
     return dataclasses.replace(kept, texts=tuple(texts[i] for i in rows), choices=tuple(choices[i] for i in rows))

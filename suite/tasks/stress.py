@@ -16,6 +16,10 @@ FINAL_MARKS = re.compile(r"[\s.!?…。．！？।۔؟]*$")
 """What ends a sentence in the languages at hand, with the spaces before it."""
 READ_OTHERWISE = frozenset({"ja"})
 """Languages that share characters with one that the transliteration reads them in: kanji would be read as Mandarin."""
+SAID_FIRST = str.maketrans({"ا": "a", "ٱ": "a", "أ": "a", "إ": "i", "।": "."})
+"""What the library drops or misreads: alif, also with hamza, and the danda, which it takes for a comma."""
+SAID_FIRST_IN = {"bg": str.maketrans({"ъ": "a", "Ъ": "A", "щ": "sht", "Щ": "Sht", "ь": "y", "Ь": "Y"})}
+"""The same by language: the Bulgarian streamlined system, where the library reads Russian."""
 GLANCE = 50
 """Texts that tell a language's script."""
 
@@ -44,8 +48,9 @@ def append(text: str, tail: str) -> str:
 def romanised(task: Task, language: str, hub_root: Path | None, clean: Examples, seed: int) -> Examples | None:
     """Every text in ASCII, character by character, by the package anyascii; none where the script is Latin already.
 
-    No reader of the language would write it so: Arabic and Hindi lose their short vowels, Chinese its tones and word
-    boundaries. A text of which nothing would be left stays as it is.
+    What it drops or misreads of Arabic, Bulgarian and Hindi is written first (`SAID_FIRST`). No reader of the language
+    would write it so: Arabic loses its short vowels, Hindi its inherent ones, Chinese its tones and word boundaries. A
+    text of which nothing would be left stays as it is.
 
     Raises:
         ValueError: the package is not installed.
@@ -53,7 +58,12 @@ def romanised(task: Task, language: str, hub_root: Path | None, clean: Examples,
     if language in READ_OTHERWISE or is_latin(clean.texts[:GLANCE]):
         return None
     to_ascii = _transliteration()
-    texts, pairs = ([to_ascii(t).strip() or t for t in column] for column in (clean.texts, clean.pairs or ()))
+    own = SAID_FIRST_IN.get(language, {})
+
+    def said(text: str) -> str:
+        return to_ascii(text.translate(SAID_FIRST).translate(own)).strip() or text
+
+    texts, pairs = ([said(text) for text in column] for column in (clean.texts, clean.pairs or ()))
     return derive(clean, "romanised", dict(enumerate(texts)), pairs or None)
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from suite.tasks import home_intents
 from suite.tasks.checklist_subset import CHECKLIST
-from suite.tasks.cldr import cldr_lexicon
 from suite.tasks.code_mixing import CODE_MIXED
 from suite.tasks.deriving import FEWEST, derive
 from suite.tasks.examples import Examples, hash_order
@@ -19,23 +16,17 @@ from suite.tasks.hypothesis_only import HYPOTHESIS_ONLY
 from suite.tasks.lexicon import DONOR, donors
 from suite.tasks.noise import RATE, add_noise
 from suite.tasks.qa_subsets import QA_SUBSETS
-from suite.tasks.retrieval_subsets import SAME_LANGUAGE_DISTRACTORS, noisy_choices
-from suite.tasks.segmenting import UNSPACED
+from suite.tasks.retrieval_subsets import SAME_LANGUAGE_DISTRACTORS, noisy_choices, noisy_sentences
 from suite.tasks.sentences import Sentence, alternatives, noun, render, said, with_fillers
 from suite.tasks.slices import SLICES
 from suite.tasks.stress import STRESS
 from suite.tasks.tagged_subsets import UNSEEN_ENTITIES, noisy_words
+from suite.tasks.terms import replace_terms
 from suite.tasks.types import Subset, Task
 from suite.tasks.words import load_wording
 
 UNMIXED = frozenset({"weather", "timer_command"})
 """Slots that code-mixing leaves alone: cities have no language of their own, commands are no nouns."""
-
-TERMS = ("territory", "city", "day", "month")
-"""Kinds of term replaced in running text; names of languages, scripts and currencies are ordinary words too."""
-SHORTEST_TERM = 4
-"""Characters of the shortest term replaced in running text; shorter ones collide with other words."""
-SHORTEST_HAN_TERM = 2
 
 Rewrite = Callable[[str, Sentence, random.Random], str | None]
 """(language, sentence, generator) -> another text with the same label, or none."""
@@ -46,6 +37,8 @@ def _char_noise(task: Task, language: str, hub_root: Path | None, clean: Example
         return noisy_words(clean, seed)
     if clean.choices is not None:
         return noisy_choices(clean, seed)
+    if clean.candidates:
+        return noisy_sentences(task, clean, seed)
     texts = [add_noise(text, f"{seed} {i}") for i, text in zip(clean.ids, clean.texts, strict=True)]
     if clean.pairs is None or clean.answers is not None:  # answers stand in their contexts letter by letter
         return derive(clean, "char-noise", dict(enumerate(texts)))
@@ -121,30 +114,15 @@ def _mix_filler(language: str, sentence: Sentence, rng: random.Random) -> str | 
 
 
 def _mix_terms(clean: Examples, texts: Sequence[str], seed: int) -> list[str]:
-    """Running texts with every country, city, day and month that the CLDR translates in another language.
+    """Running texts with every country, day and month that `suite.tasks.terms` finds in another language.
 
     Both texts of a pair take the same language, so what they share they go on sharing.
     """
     mixed: list[str] = []
     for name, text in zip(clean.ids, texts, strict=True):
         donor = min(donors(clean.language), key=lambda d: hash_order(seed, f"{name} {d}"))
-        terms, lexicon = _terms(clean.language, donor)
-        pieces = enumerate(terms.split(text))  # what the group matched stands at the odd places
-        mixed.append("".join(lexicon[piece] if i % 2 else piece for i, piece in pieces))
+        mixed.append(replace_terms(text, clean.language, donor))
     return mixed
-
-
-@lru_cache(maxsize=64)
-def _terms(language: str, donor: str) -> tuple[re.Pattern[str], dict[str, str]]:
-    """A pattern of all terms of a language, longest first, and what the donor calls them."""
-    known = cldr_lexicon(language, donor, TERMS)
-    lexicon = {own: other for own, other in known.items() if len(own) >= _shortest(own)}
-    any_term = "|".join(re.escape(term) for term in sorted(lexicon, key=lambda t: (-len(t), t)))
-    return re.compile(f"({any_term})" if language in UNSPACED else rf"(?<!\w)({any_term})(?!\w)"), lexicon
-
-
-def _shortest(term: str) -> int:
-    return SHORTEST_HAN_TERM if all("\u4e00" <= c <= "\u9fff" for c in term) else SHORTEST_TERM
 
 
 _GRAMMAR = (home_intents.NAME,)
@@ -176,7 +154,7 @@ _ENTRIES = (
     ),
     Subset(
         name="code-mixed",
-        description="One noun (commands) or every place, day and month (running text, both of a pair) in another "
+        description="One noun (commands) or the countries, days and months (running text, both of a pair) in another "
         "language.",
         provenance="synthetic",
         defined_for=("classification",),
