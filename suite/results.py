@@ -6,7 +6,8 @@ All of it survives a round trip through JSON, so that tables and reports need ne
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,11 @@ from suite.records import write_atomically
 Answer = Literal["supported", "contradicted", "undecided"]
 Kind = Literal["primary", "language", "subset", "interaction", "alignment"]
 """What a comparison is about; p-values are adjusted within a kind."""
+UNVARIED = (
+    "no run and no item differs from another in it, as where a predictor is constant or all answers are the same, so "
+    "the test, its interval and the smallest effect it would find are undefined"
+)
+"""Why a difference without any variance is not tested."""
 _OPEN = {**STRICT, "allow_inf_nan": True}
 
 
@@ -26,7 +32,8 @@ _OPEN = {**STRICT, "allow_inf_nan": True}
 class Comparison:
     """One claim about a robust method against the baseline, with all a reader needs to weigh it.
 
-    Effects are treatment minus baseline in units of the metric (0.01 is one point of accuracy).
+    Effects are treatment minus baseline in units of the metric (0.01 is one point of accuracy). Where nothing varies
+    over seeds and items (`UNVARIED`), the numbers of the test are NaN and what is optional is none.
     """
 
     __pydantic_config__ = _OPEN
@@ -85,6 +92,19 @@ class Comparison:
     """How p was adjusted for it; empty at the first of one declared look."""
     look_factor: float = 1.0
     """What adjusted p-values were multiplied by for it, up to 1; infinite where nothing may be concluded yet."""
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there was variance to test the effect by; older files have an interval of one point where not."""
+        return not math.isnan(self.p) and self.low != self.high
+
+    def untested(self) -> Comparison:
+        """The row without what needs a variance: statistic, p, interval, equivalence, smallest effect found."""
+        nothing = math.nan
+        return replace(
+            self, statistic=nothing, p=nothing, p_adjusted=nothing, low=nothing, high=nothing, mde=nothing,
+            p_equivalence=None, p_equivalence_adjusted=None, rope=None, simultaneous=None,
+        )  # fmt: skip
 
     @property
     def standard_error(self) -> float:

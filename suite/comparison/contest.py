@@ -223,7 +223,7 @@ class Contest:
     ) -> Comparison:
         margin = self.design.rules.margin if kind in ("primary", "language", "subset") else None
         same = None if margin is None else equivalence(estimate, margin)
-        return Comparison(
+        row = Comparison(
             study=self.design.study,
             scale=self.treatment.scale,
             baseline=self.baseline.method,
@@ -257,6 +257,7 @@ class Contest:
             p_equivalence=same.p if same else None,
             rope=(same.below, same.within, same.above) if same else None,
         )
+        return row if estimate.standard_error else row.untested()
 
 
 def _clean(terms: Sequence[Term]) -> list[Term]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from suite.comparison.families import p_values
 from suite.results import Comparison
 from suite.stats import Estimate, adjust, equivalence, independent_mean
 
@@ -34,18 +36,25 @@ def over_tasks(studies: Sequence[Sequence[Comparison]], *, correction: str = "ho
         raise ValueError(f"the studies compare no scale and method in common; they have {known}; name the scales alike")
     rows = [_mean([found[key] for found in primary]) for key in shared]
     return tuple(
-        replace(row, p_adjusted=float(p), correction=correction, family=FAMILY, family_size=len(rows))
-        for row, p in zip(rows, adjust([row.p for row in rows], correction), strict=True)
+        replace(
+            row,
+            p_adjusted=float(p) if row.is_tested else math.nan,
+            correction=correction,
+            family=FAMILY,
+            family_size=len(rows),
+        )
+        for row, p in zip(rows, adjust(p_values(rows), correction), strict=True)
     )
 
 
 def _mean(rows: Sequence[Comparison]) -> Comparison:
+    """The mean of one effect per task; without a test where any of them has none."""
     estimate = independent_mean([_estimate(row) for row in rows])
     margins = {row.margin for row in rows}
     margin = margins.pop() if len(margins) == 1 else None
     same = equivalence(estimate, margin) if margin is not None else None
     first = rows[0]
-    return replace(
+    mean = replace(
         first,
         study=" + ".join(row.study for row in rows),
         task=" + ".join(row.task for row in rows),
@@ -70,10 +79,13 @@ def _mean(rows: Sequence[Comparison]) -> Comparison:
         p_equivalence_adjusted=None,
         rope=(same.below, same.within, same.above) if same else None,
     )
+    return mean if all(row.is_tested for row in rows) else mean.untested()
 
 
 def _estimate(row: Comparison) -> Estimate:
-    """The row as an estimate again."""
+    """The row as an estimate again; without a test one of no variance, whose numbers are not used."""
+    if not row.is_tested:
+        row = replace(row, statistic=0.0, p=1.0, low=row.effect, high=row.effect)
     return Estimate(
         estimate=row.effect,
         standard_error=row.standard_error,

@@ -66,7 +66,9 @@ def _draw_arm(axes: Axes, arm: Sequence[Comparison], order: list[str], margin: f
     for c in arm:
         low, effect, high = 100 * c.low, 100 * c.effect, 100 * c.high
         face = colour if finds_difference(c) else "white"
-        if c.kind == "primary":
+        if c.kind == "primary" and not c.is_tested:
+            axes.plot(effect, bottom, "D", color=colour, markerfacecolor="white", markersize=4.5, zorder=3)
+        elif c.kind == "primary":
             corners = [(low, bottom), (effect, bottom - 0.32), (high, bottom), (effect, bottom + 0.32)]
             axes.fill(*zip(*corners, strict=True), facecolor=face, edgecolor=colour, linewidth=1, zorder=3)
         else:

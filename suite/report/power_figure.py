@@ -73,7 +73,7 @@ def effect_against_seeds(study: StudySpec, records: Sequence[RunRecord], compari
     """
     found = [(c, p) for c in chosen(comparisons, "primary") if (p := study_precision(study, records, c)) is not None]
     if not found:
-        raise TooLittleData("no comparison of at least two seeds whose runs are at hand")
+        raise TooLittleData(_why_none(comparisons))
     scales = [s.name for s in study.scale if any(c.scale == s.name for c, _ in found)]
     with style():
         figure, grid = panels(1, len(scales), 2.7, sharey="all")
@@ -86,12 +86,19 @@ def effect_against_seeds(study: StudySpec, records: Sequence[RunRecord], compari
     return figure
 
 
+def _why_none(comparisons: Comparisons) -> str:
+    primary = chosen(comparisons, "primary")
+    if primary and not any(c.is_tested for c in primary):
+        return "the differences do not vary over seeds and items, so there is no precision to plan by"
+    return "no comparison of at least two seeds whose runs are at hand"
+
+
 def study_precision(study: StudySpec, records: Sequence[RunRecord], c: Comparison) -> Precision | None:
     """The split for a primary comparison; none where the runs that it was made of are not all there."""
     runs = refits(study, records)
     arms = [{r.spec.seed: r for r in runs.get((c.scale, method), [])} for method in (c.treatment, c.baseline)]
     seeds = sorted(arms[0].keys() & arms[1].keys())
-    if len(seeds) < 2 or len(seeds) != c.n_seeds or c.high <= c.low:
+    if len(seeds) < 2 or len(seeds) != c.n_seeds or not c.is_tested:
         return None
     treatment, baseline = ([arm[seed].zero_shot_mean(metric=c.quantity) for seed in seeds] for arm in arms)
     return precision_of(c, treatment, baseline)
