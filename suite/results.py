@@ -46,7 +46,7 @@ class Comparison:
     quantity: str
     """`accuracy`, `macro_f1`, or an alignment statistic such as `csls_p1.layer-4`."""
     subset: str
-    """`clean`, an adversarial subset, or `SUBSET - clean` for a difference in differences."""
+    """`clean`, an adversarial subset, or `SUBSET - clean` (of a slice: `- rest`) for a difference in differences."""
     aggregate: str
     """A language code, `zero-shot mean`, or `source`."""
     kind: Kind

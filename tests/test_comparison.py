@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from comparison_studies import (
@@ -22,13 +23,14 @@ from comparison_studies import (
     numbers,
     places_of,
     primary,
+    table_of,
     write_arm,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from suite.comparison import compare_arms, compare_arrays, compare_study
+from suite.comparison import compare_arms, compare_arrays, compare_frame, compare_study
 from suite.comparison.contest import undirected
 from suite.comparison.runs import read_arm
 from suite.comparison.strata import Weighted, join_items
@@ -343,8 +345,26 @@ def test_a_block_joins_groups_that_had_nothing_in_common() -> None:
 def test_a_slice_is_set_against_the_items_it_leaves_out(study: StudySpec, tmp_path: Path) -> None:
     arms = [draw_cells(study, rate, seed, ("clean",)) for rate, seed in ((0.6, 31), (0.8, 32))]
     for cells in arms:
-        cells |= {("char-noise", language): right[:, :15] for (_, language), right in cells.items()}
-    row = compare_cells(study, arms, tmp_path)["interaction", "char-noise - rest", "zero-shot mean"]
+        cells |= {("negation", language): right[:, :15] for (_, language), right in cells.items()}
+    row = compare_cells(study, arms, tmp_path)["interaction", "negation - rest", "zero-shot mean"]
     gains = {t: differences(arms, ("clean", t)).mean(axis=0) for t in study.task.targets}
     assert row.effect == pytest.approx(np.mean([g[:15].mean() - g[15:].mean() for g in gains.values()]), abs=1e-12)
     assert row.n_items == 2 * N
+
+
+@pytest.mark.parametrize("subset", ["code-mixed", "word-attack"])
+def test_a_perturbation_that_changes_no_score_is_no_slice(study: StudySpec, tmp_path: Path, subset: str) -> None:
+    arms = [draw_cells(study, rate, seed, ("clean",)) for rate, seed in ((0.6, 31), (0.8, 32))]
+    for cells in arms:
+        cells |= {(subset, language): right[:, :15] for (_, language), right in cells.items()}
+    rows = compare_cells(study, arms, tmp_path)
+    assert [key[1] for key in rows if key[0] == "interaction"] == [f"{subset} - clean"]
+    assert rows["interaction", f"{subset} - clean", "zero-shot mean"].effect == 0.0
+
+
+def test_items_of_files_that_keep_their_clean_ids_are_a_slice() -> None:
+    table = table_of({"standard": draw_scores(1), "robust": draw_scores(2, 0.3)})
+    hard = table[table["example_id"].str[-3:] < "015"]
+    parts = [part.assign(subset=name, base_id=part["example_id"]) for name, part in (("clean", table), ("hard", hard))]
+    rows = compare_frame(pd.concat(parts), baseline="standard").comparisons
+    assert [row.subset for row in rows if row.kind == "interaction"] == ["hard - rest"]
