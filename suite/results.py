@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from suite.canonical import to_json
+from suite.canonical import ADDED, to_json
 from suite.law import STRICT
 from suite.records import write_atomically
 
@@ -93,6 +93,9 @@ class Comparison:
     look_factor: float = 1.0
     """What adjusted p-values were multiplied by for it, up to 1; infinite where nothing may be concluded yet."""
 
+    detectable: tuple[tuple[int, float], ...] = field(default=(), metadata=ADDED)
+    """Of a primary row: numbers of seeds per arm, each with the smallest effect it would find; `mde` at its own."""
+
     @property
     def is_tested(self) -> bool:
         """Whether there was variance to test the effect by; older files have an interval of one point where not."""
@@ -103,7 +106,7 @@ class Comparison:
         nothing = math.nan
         return replace(
             self, statistic=nothing, p=nothing, p_adjusted=nothing, low=nothing, high=nothing, mde=nothing,
-            p_equivalence=None, p_equivalence_adjusted=None, rope=None, simultaneous=None,
+            p_equivalence=None, p_equivalence_adjusted=None, rope=None, simultaneous=None, detectable=(),
         )  # fmt: skip
 
     @property

@@ -21,19 +21,27 @@ from suite.evaluation_spec import CLEAN, SMOOTHED
 from suite.results import Comparison, Kind
 from suite.stats import (
     Estimate,
+    Spread,
     crossed,
     crossed_unpaired,
     equivalence,
     paired_t,
     seed_correlation,
+    spread_of,
+    spread_of_arms,
+    spread_of_means,
     welch_t,
 )
+from suite.stats.components import sample_variance
 from suite.tasks import SUBSETS
 
 ZERO_SHOT = "zero-shot mean"
 MEAN = "mean over languages"
 REST = "rest"
 """The clean items that a slice leaves out."""
+FEWEST, MOST = 3, 20
+"""Seeds per arm that a primary row says the smallest effect of: two leave one degree of freedom and say little, more
+than twenty few studies can pay for."""
 CLAIM = "{} beats {} on new seeds and new items like these; languages and hyperparameters fixed"
 CLAIM_LANGUAGES = "{} beats {} on new seeds, items and languages; hyperparameters fixed"
 CLAIM_SEEDS = "{} differs from {} on new seeds; items, languages and hyperparameters fixed"
@@ -124,7 +132,27 @@ class Contest:
     def _primary(self) -> Comparison:
         if self.design.claim == "languages":
             return self._new_languages()
-        return self.contrast("primary", CLEAN, self.aggregate, self.primary_terms)
+        row = self.contrast("primary", CLEAN, self.aggregate, self.primary_terms)
+        if not row.is_tested:
+            return row
+        spread, alpha = self.spread(), 1 - row.confidence
+        drawn = range(FEWEST, max(MOST, row.n_seeds) + 1)
+        return replace(row, detectable=tuple((n, spread.mde(n, alpha=alpha)) for n in drawn))
+
+    def spread(self) -> Spread:
+        """What the variance of the primary estimate is made of: what other numbers of seeds would find."""
+        if self.design.counted:
+            estimate, means = corpus_estimate(self.arms, self.primary_terms, self.design)
+            sizes = [len(self.treatment.blocks[subset, language].ids) for subset, language, _ in self.primary_terms]
+            differences_S = means[0] - means[1]
+            return spread_of_means(
+                estimate.standard_error**2, sample_variance(differences_S), len(differences_S), sizes
+            )
+        if self.paired:
+            strata = self.strata(self.primary_terms)
+            return spread_of(strata, np.ones(len(strata)))
+        treatment, baseline = (join_items(self.parts(arm, self.primary_terms)) for arm in self.arms)
+        return spread_of_arms(treatment, baseline, np.ones(len(baseline)))
 
     def _new_languages(self) -> Comparison:
         """The claim beyond the languages tested."""

@@ -77,6 +77,7 @@ def _mean(rows: Sequence[Comparison]) -> Comparison:
         margin=margin,
         p_equivalence=same.p if same else None,
         p_equivalence_adjusted=None,
+        detectable=(),
         rope=(same.below, same.within, same.above) if same else None,
     )
     return mean if all(row.is_tested for row in rows) else mean.untested()
