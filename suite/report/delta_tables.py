@@ -104,6 +104,7 @@ def _columns(where: tuple[str, ...], points: bool) -> tuple[Column, ...]:
         *(column(key, key, "text", "detail") for key in _DETAILS),
         column("confidence", "confidence", "plain", "detail"),
         column("seed_correlation", "seed correlation", "plain", "detail"),
+        *(column(key, key, kind, "detail") for key, kind in _LATER.items()),
     )
 
 
@@ -111,6 +112,20 @@ _DETAILS = (
     *("study", "baseline", "task", "kind", "measured", "evaluated_on", "over"),
     *("unit", "claim", "test", "correction", "family_name"),
 )
+_LATER: dict[str, Kind] = {
+    "simultaneous_low": "plain",
+    "simultaneous_high": "plain",
+    "margin": "plain",
+    "p_equivalence": "p",
+    "p_equivalence_adjusted": "p",
+    "rope_below": "plain",
+    "rope_within": "plain",
+    "rope_above": "plain",
+    "look": "count",
+    "look_rule": "text",
+    "look_factor": "plain",
+}
+"""Of CSV and Parquet only: the intervals of max-t, equivalence within the margin, and the look with its price."""
 
 
 def _row(c: Comparison, where: tuple[str, ...]) -> tuple[Cell, ...]:
@@ -127,4 +142,8 @@ def _row(c: Comparison, where: tuple[str, ...]) -> tuple[Cell, ...]:
         *(Cell(value=value) for value in (c.n_seeds, c.n_items or None, c.family_size)),
         *(Cell(value=value) for value in (*identity, c.unit, c.claim, c.test, c.correction, c.family)),
         *(Cell(value=value) for value in (c.confidence, c.seed_correlation)),
+        *(Cell(value=value) for value in c.simultaneous or (None, None)),
+        *(Cell(value=value) for value in (c.margin, c.p_equivalence, c.p_equivalence_adjusted)),
+        *(Cell(value=value) for value in c.rope or (None, None, None)),
+        *(Cell(value=value) for value in (c.look, c.look_rule, c.look_factor)),
     )
