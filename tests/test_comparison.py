@@ -352,7 +352,7 @@ def test_a_slice_is_set_against_the_items_it_leaves_out(study: StudySpec, tmp_pa
     assert row.n_items == 2 * N
 
 
-@pytest.mark.parametrize("subset", ["code-mixed", "word-attack"])
+@pytest.mark.parametrize("subset", ["code-mixed", "word-attack", "embedding-attack"])
 def test_a_perturbation_that_changes_no_score_is_no_slice(study: StudySpec, tmp_path: Path, subset: str) -> None:
     arms = [draw_cells(study, rate, seed, ("clean",)) for rate, seed in ((0.6, 31), (0.8, 32))]
     for cells in arms:
@@ -368,3 +368,14 @@ def test_items_of_files_that_keep_their_clean_ids_are_a_slice() -> None:
     parts = [part.assign(subset=name, base_id=part["example_id"]) for name, part in (("clean", table), ("hard", hard))]
     rows = compare_frame(pd.concat(parts), baseline="standard").comparisons
     assert [row.subset for row in rows if row.kind == "interaction"] == ["hard - rest"]
+
+
+@pytest.mark.parametrize("subset", ["word-attack", "embedding-attack", "char-noise"])
+def test_attacked_items_that_keep_their_clean_ids_are_no_slice(subset: str) -> None:
+    table = table_of({"standard": draw_scores(1), "robust": draw_scores(2, 0.3)})
+    attacked = table[table["example_id"].str[-3:] < "015"].assign(predicted="no")
+    parts = [
+        part.assign(subset=name, base_id=part["example_id"]) for name, part in (("clean", table), (subset, attacked))
+    ]
+    rows = compare_frame(pd.concat(parts), baseline="standard").comparisons
+    assert [row.subset for row in rows if row.kind == "interaction"] == [f"{subset} - clean"]

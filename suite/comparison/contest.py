@@ -17,7 +17,7 @@ from suite.comparison.beyond import beyond_languages
 from suite.comparison.corpus import corpus_estimate
 from suite.comparison.design import Design
 from suite.comparison.strata import Weighted, join_items, not_among, only
-from suite.evaluation_spec import CLEAN, SMOOTHED
+from suite.evaluation_spec import ATTACK, CLEAN, SMOOTHED, WORD_ATTACK
 from suite.results import Comparison, Kind
 from suite.stats import (
     Estimate,
@@ -201,13 +201,15 @@ class Contest:
         return self._test("interaction", name, self.aggregate, parts)
 
     def _is_slice(self, subset: str, terms: Sequence[Term]) -> bool:
-        """Whether the subset is clean items as they are, by its definition or by their own ids, and leaves some out.
+        """Whether the subset is clean items as they are and leaves some out.
 
-        Scores do not decide it: a perturbation that changed none is still no slice.
+        A subset of the suite is one by its definition, one of files where its items keep their clean ids. Scores do not
+        decide it: a perturbation that changed none is still no slice.
         """
         pairs = [(self.treatment.blocks[subset, t], self.treatment.blocks[CLEAN, t]) for _, t, _ in terms]
         partial = all({*own.base_ids} < {*clean.base_ids} for own, clean in pairs)
-        return partial and (subset in SLICES or all(own.ids == own.base_ids for own, _ in pairs))
+        known = subset in SUBSETS or subset in (ATTACK, WORD_ATTACK)
+        return partial and (subset in SLICES if known else all(own.ids == own.base_ids for own, _ in pairs))
 
     def _test(self, kind: Kind, subset: str, aggregate: str, parts: Sequence[Sequence[Weighted]]) -> Comparison:
         means = [arm_mean(arm) for arm in parts]

@@ -25,7 +25,8 @@ ROW = 0.15
 def forest(study: StudySpec, records: Sequence[RunRecord], comparisons: Comparisons) -> Figure:
     """Change per language with its interval, one panel per scale x robust method, the zero-shot mean as a diamond.
 
-    Intervals are not adjusted; what is filled has an adjusted p below the level. Languages stand in the order of their mean change over methods, the same in all panels of a scale.
+    Intervals are not adjusted; what is filled has an adjusted p below the level. Languages stand in the
+    order of their mean change over methods, the same in all panels of a scale.
     """
     primary = chosen(comparisons, "primary")
     if not primary:
