@@ -80,7 +80,7 @@ class Spread:
     def _grown(self, part: Term, n_seeds: int) -> Term:
         """A part that each seed adds to, with other seeds."""
         return term(
-            part.variance * self.n_seeds / n_seeds, part.degrees_of_freedom * (n_seeds - 1) / (self.n_seeds - 1)
+            part.variance * (self.n_seeds / n_seeds), part.degrees_of_freedom * (n_seeds - 1) / (self.n_seeds - 1)
         )
 
     def _with_blur(self, item: Term, blur: float, n_seeds: int) -> Term:
