@@ -55,7 +55,7 @@ def benchmark_results(studies: Sequence[tuple[StudySpec, Sequence[RunRecord]]]) 
         columns=COLUMNS,
         rows=tuple(tuple(Cell(value=value) for value in row) for row in rows),
         notes=(
-            *(_missing(row) for row in rows if row[-1]),
+            *_missing(rows),
             "average: over every task and language of the benchmark, none while any is missing; of whole tasks: the "
             "mean of those that have all their languages, which is no benchmark score.",
             *_limits(studies),
@@ -88,8 +88,13 @@ def _lacks(averages: BenchmarkAverages) -> str:
     return ", ".join(averages.overall.missing)
 
 
-def _missing(row: tuple[Value, ...]) -> str:
-    return f"{row[0]} · {row[1]}, {row[2]} lacks: {row[-1]}."
+def _missing(rows: Sequence[tuple[Value, ...]]) -> list[str]:
+    """What each benchmark lacks, once for all arms that lack the same."""
+    found: dict[tuple[Value, Value], list[str]] = {}
+    for scale, method, benchmark, *_, missing in rows:
+        if missing:
+            found.setdefault((benchmark, missing), []).append(f"{scale} · {method}")
+    return [f"{benchmark} lacks {missing} ({', '.join(who)})." for (benchmark, missing), who in found.items()]
 
 
 def _limits(studies: Sequence[tuple[StudySpec, Sequence[RunRecord]]]) -> list[str]:
