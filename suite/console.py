@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.evaluation_spec import CLEAN
 from suite.records import Progress, RunRecord
-from suite.results import Breadth, Comparison, Results, SeedPlan, Verdict
+from suite.results import UNVARIED, Breadth, Comparison, Results, SeedPlan, Verdict
 from suite.spec import StudySpec
 from suite.tracking import run_name
 from suite.trial_spec import Range, Scale, TrialSpec, Value
@@ -177,10 +178,15 @@ def _comparison_line(row: Comparison) -> str:
         if row.margin is not None and row.p_equivalence is not None
         else ""
     )
+    effect = f"{_who(row)}{where} against {row.baseline}: {100 * row.effect:+.2f} points"
+    if not row.is_tested:
+        return f"{effect}, no test, {seeds}: {UNVARIED}"
+    interval, mde = f"[{100 * row.low:+.2f}, {100 * row.high:+.2f}]", f"{100 * row.mde:.2f}"
+    if math.isnan(row.low):
+        interval, mde = "[n/a: no variance]", "n/a"
     return (
-        f"{_who(row)}{where} against {row.baseline}: {100 * row.effect:+.2f} points "
-        f"[{100 * row.low:+.2f}, {100 * row.high:+.2f}], {row.test}, p {row.p:.3g}, adjusted {row.p_adjusted:.3g} "
-        f"({row.correction}, family of {row.family_size}), {seeds}, MDE {100 * row.mde:.2f}{same}"
+        f"{effect} {interval}, {row.test}, p {row.p:.3g}, adjusted {row.p_adjusted:.3g} "
+        f"({row.correction}, family of {row.family_size}), {seeds}, MDE {mde}{same}"
     )
 
 

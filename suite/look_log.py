@@ -30,7 +30,7 @@ class Look:
     used: tuple[int, ...]
     """Seeds that had ended in both arms."""
     p: float
-    """Raw p of the primary comparison."""
+    """Raw p of the primary comparison; 1 where nothing varied that could be tested."""
 
 
 _LOOK = TypeAdapter(Look)

@@ -6,19 +6,25 @@ All of it survives a round trip through JSON, so that tables and reports need ne
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from suite.canonical import to_json
+from suite.canonical import ADDED, to_json
 from suite.law import STRICT
 from suite.records import write_atomically
 
 Answer = Literal["supported", "contradicted", "undecided"]
 Kind = Literal["primary", "language", "subset", "interaction", "alignment"]
 """What a comparison is about; p-values are adjusted within a kind."""
+UNVARIED = (
+    "no run and no item differs from another in it, as where a predictor is constant or all answers are the same, so "
+    "the test, its interval and the smallest effect it would find are undefined"
+)
+"""Why a difference without any variance is not tested."""
 _OPEN = {**STRICT, "allow_inf_nan": True}
 
 
@@ -26,7 +32,8 @@ _OPEN = {**STRICT, "allow_inf_nan": True}
 class Comparison:
     """One claim about a robust method against the baseline, with all a reader needs to weigh it.
 
-    Effects are treatment minus baseline in units of the metric (0.01 is one point of accuracy).
+    Effects are treatment minus baseline in units of the metric (0.01 is one point of accuracy). Where nothing varies
+    over seeds and items (`UNVARIED`), the numbers of the test are NaN and what is optional is none.
     """
 
     __pydantic_config__ = _OPEN
@@ -39,7 +46,7 @@ class Comparison:
     quantity: str
     """`accuracy`, `macro_f1`, or an alignment statistic such as `csls_p1.layer-4`."""
     subset: str
-    """`clean`, an adversarial subset, or `SUBSET - clean` for a difference in differences."""
+    """`clean`, an adversarial subset, or `SUBSET - clean` (of a slice: `- rest`) for a difference in differences."""
     aggregate: str
     """A language code, `zero-shot mean`, or `source`."""
     kind: Kind
@@ -85,6 +92,22 @@ class Comparison:
     """How p was adjusted for it; empty at the first of one declared look."""
     look_factor: float = 1.0
     """What adjusted p-values were multiplied by for it, up to 1; infinite where nothing may be concluded yet."""
+
+    detectable: tuple[tuple[int, float], ...] = field(default=(), metadata=ADDED)
+    """Of a primary row: numbers of seeds per arm, each with the smallest effect it would find; `mde` at its own."""
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there was variance to test the effect by; older files have an interval of one point where not."""
+        return not math.isnan(self.p) and self.low != self.high
+
+    def untested(self) -> Comparison:
+        """The row without what needs a variance: statistic, p, interval, equivalence, smallest effect found."""
+        nothing = math.nan
+        return replace(
+            self, statistic=nothing, p=nothing, p_adjusted=nothing, low=nothing, high=nothing, mde=nothing,
+            p_equivalence=None, p_equivalence_adjusted=None, rope=None, simultaneous=None, detectable=(),
+        )  # fmt: skip
 
     @property
     def standard_error(self) -> float:

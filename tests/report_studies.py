@@ -16,6 +16,7 @@ from suite.spec import StudySpec, TuneSpec
 from suite.stats.estimate import Estimate
 from suite.stats.multiplicity import adjust
 from suite.stats.seeds import paired_t, seed_correlation
+from suite.stats.spread import spread_of_means
 from suite.trial_spec import AlignmentSpec, MethodSpec, Phase, Range, Scalar, Scale, TaskSpec, TrainSpec, TrialSpec
 
 TARGETS = ("de", "fr", "es", "ru", "tr", "ar", "zh", "hi", "sw", "th", "ur", "yo")
@@ -220,7 +221,15 @@ def _comparison(
         correction="holm" if kind == "primary" else "benjamini-hochberg", family=kind, family_size=1,
         baseline_mean=float(baseline.mean()), treatment_mean=float(treatment.mean()), effect=e.estimate, low=e.low,
         high=e.high, confidence=e.confidence, mde=e.mde, seed_correlation=e.seed_correlation,
+        detectable=_detectable(treatment - baseline) if kind == "primary" else (),
     )  # fmt: skip
+
+
+def _detectable(difference_S: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[int, float], ...]:
+    """Smallest effects of a test over seeds alone."""
+    variance = float(difference_S.var(ddof=1))
+    spread = spread_of_means(variance / len(difference_S), variance, len(difference_S), [400])
+    return tuple((n, spread.mde(n)) for n in range(3, 21))
 
 
 def _adjusted(found: list[Comparison]) -> tuple[Comparison, ...]:

@@ -17,13 +17,14 @@ import pandas as pd
 import pytest
 from comparison_studies import N, draw_cells, draw_scores, make_row, numbers, primary, table_of, write_arm, write_files
 
-from suite.cli import MISUSED, main
+from suite.cli import MISUSED, comparing, main
 from suite.comparison import compare_arrays
 from suite.console import describe_comparisons, describe_seed_plans
 from suite.look_log import load_looks
-from suite.records import save_record
+from suite.records import RunRecord, save_record
 from suite.results import Results, SeedPlan, load_results
 from suite.running import Runner
+from suite.spec import StudySpec
 from suite.storage import StudyFolder
 from suite.study_file import load_study
 from suite.tuning import open_study
@@ -76,12 +77,12 @@ def test_json_holds_everything_and_parses_strictly(files: list[str], capsys: Cap
     assert {check["analysis"] for check in found["checks"]} >= {"unpaired", "seed-t", "without seed", "McNemar"}
 
 
-def test_an_infinite_number_is_null_in_json(tmp_path: Path, capsys: Captured) -> None:
+def test_a_number_that_is_not_finite_is_null_in_json(tmp_path: Path, capsys: Captured) -> None:
     arms = {"a": {"de": np.ones((2, 30))}, "standard": {"de": np.zeros((2, 30))}}
     paths = write_files(table_of(arms), tmp_path)
     assert main(["compare", "--predictions", *map(str, paths), "--json"]) == 0
     found = strict(capsys.readouterr().out)
-    assert (found["comparisons"][0]["statistic"], found["comparisons"][0]["p"]) == (None, 0.0)
+    assert (found["comparisons"][0]["statistic"], found["comparisons"][0]["p"]) == (None, None)
 
 
 def test_options_reach_the_comparison(files: list[str], capsys: Captured) -> None:
@@ -267,6 +268,28 @@ def test_a_study_is_compared_and_the_look_logged(ended: str, capsys: Captured) -
     assert main(["compare", ended, "--json"]) == 0
     assert strict(capsys.readouterr().out)["comparisons"][0]["look"] == 1, "looking again is free"
     assert len(load_looks(folder.looks)) == len(before) + 2
+
+
+def test_over_tasks_benchmark_averages_are_shown_and_written(
+    ended: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other study is this one again, taken for one of XNLI."""
+    read = comparing._records_of
+
+    def as_xnli(arguments: Any, path: Path) -> tuple[StudySpec, list[RunRecord]]:
+        study, records = read(arguments, path)
+        return dataclasses.replace(study, task=dataclasses.replace(study.task, name="xnli")), records
+
+    monkeypatch.setattr(comparing, "_records_of", as_xnli)
+    monkeypatch.setattr(comparing, "_over_tasks", lambda results, others: results.comparisons)
+    assert main(["compare", ended, "--over-tasks", ended, "--averages-to", str(tmp_path / "to")]) == 0
+    shown = capsys.readouterr().out
+    assert "benchmark averages of" in shown and "XTREME-R" in shown
+    table = pd.read_csv(tmp_path / "to" / "averages.csv")
+    assert table["average"].isna().all() and set(table["benchmark"]) == {"XTREME", "XTREME-R"}
+    assert table["missing"].str.contains("xnli/ar").all() and not table["missing"].str.contains("xnli/de").any()
+    assert main(["compare", ended, "--averages-to", str(tmp_path)]) == MISUSED
+    assert "name the others with --over-tasks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from comparison_studies import (
@@ -22,13 +23,14 @@ from comparison_studies import (
     numbers,
     places_of,
     primary,
+    table_of,
     write_arm,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from suite.comparison import compare_arms, compare_arrays, compare_study
+from suite.comparison import compare_arms, compare_arrays, compare_frame, compare_study
 from suite.comparison.contest import undirected
 from suite.comparison.runs import read_arm
 from suite.comparison.strata import Weighted, join_items
@@ -111,7 +113,7 @@ def test_swapping_the_arms_negates_every_effect_and_keeps_every_p(study: StudySp
 def test_a_method_does_not_differ_from_itself(study: StudySpec, tmp_path: Path) -> None:
     cells = draw_cells(study, 0.7, 11)
     rows = compare_cells(study, [cells, cells], tmp_path)
-    assert {row.p for row in rows.values()} == {1.0}
+    assert {row.is_tested for row in rows.values()} == {False}
     assert {row.effect for row in rows.values()} == {0.0}
 
 
@@ -285,12 +287,16 @@ def test_swapping_treatment_and_baseline_negates_every_effect_and_keeps_every_p(
     rules = ComparisonSpec(pairing=pairing, margin=0.1, language_correction="benjamini-hochberg")
     forth, back = (compare_arrays(*pair, items=items, rules=rules) for pair in (arms, arms[::-1]))
     for a, b in zip(forth.comparisons, back.comparisons, strict=True):
-        assert (b.effect, b.low, b.high) == pytest.approx((-a.effect, -a.high, -a.low), abs=1e-12)
+        assert b.effect == pytest.approx(-a.effect, abs=1e-12)
+        assert a.effect == pytest.approx(a.treatment_mean - a.baseline_mean, abs=1e-12)
+        assert b.is_tested == a.is_tested
+        if not a.is_tested:
+            continue
+        assert (b.low, b.high) == pytest.approx((-a.high, -a.low), abs=1e-12)
         assert (b.p, b.p_adjusted, b.p_equivalence) == pytest.approx((a.p, a.p_adjusted, a.p_equivalence), abs=1e-9)
         assert 0.0 <= a.p <= a.p_adjusted + 1e-12
         assert a.p_adjusted <= 1.0
         assert a.low <= a.effect <= a.high
-        assert a.effect == pytest.approx(a.treatment_mean - a.baseline_mean, abs=1e-12)
 
 
 @FEW
@@ -339,8 +345,37 @@ def test_a_block_joins_groups_that_had_nothing_in_common() -> None:
 def test_a_slice_is_set_against_the_items_it_leaves_out(study: StudySpec, tmp_path: Path) -> None:
     arms = [draw_cells(study, rate, seed, ("clean",)) for rate, seed in ((0.6, 31), (0.8, 32))]
     for cells in arms:
-        cells |= {("char-noise", language): right[:, :15] for (_, language), right in cells.items()}
-    row = compare_cells(study, arms, tmp_path)["interaction", "char-noise - rest", "zero-shot mean"]
+        cells |= {("negation", language): right[:, :15] for (_, language), right in cells.items()}
+    row = compare_cells(study, arms, tmp_path)["interaction", "negation - rest", "zero-shot mean"]
     gains = {t: differences(arms, ("clean", t)).mean(axis=0) for t in study.task.targets}
     assert row.effect == pytest.approx(np.mean([g[:15].mean() - g[15:].mean() for g in gains.values()]), abs=1e-12)
     assert row.n_items == 2 * N
+
+
+@pytest.mark.parametrize("subset", ["code-mixed", "word-attack", "embedding-attack"])
+def test_a_perturbation_that_changes_no_score_is_no_slice(study: StudySpec, tmp_path: Path, subset: str) -> None:
+    arms = [draw_cells(study, rate, seed, ("clean",)) for rate, seed in ((0.6, 31), (0.8, 32))]
+    for cells in arms:
+        cells |= {(subset, language): right[:, :15] for (_, language), right in cells.items()}
+    rows = compare_cells(study, arms, tmp_path)
+    assert [key[1] for key in rows if key[0] == "interaction"] == [f"{subset} - clean"]
+    assert rows["interaction", f"{subset} - clean", "zero-shot mean"].effect == 0.0
+
+
+def test_items_of_files_that_keep_their_clean_ids_are_a_slice() -> None:
+    table = table_of({"standard": draw_scores(1), "robust": draw_scores(2, 0.3)})
+    hard = table[table["example_id"].str[-3:] < "015"]
+    parts = [part.assign(subset=name, base_id=part["example_id"]) for name, part in (("clean", table), ("hard", hard))]
+    rows = compare_frame(pd.concat(parts), baseline="standard").comparisons
+    assert [row.subset for row in rows if row.kind == "interaction"] == ["hard - rest"]
+
+
+@pytest.mark.parametrize("subset", ["word-attack", "embedding-attack", "char-noise"])
+def test_attacked_items_that_keep_their_clean_ids_are_no_slice(subset: str) -> None:
+    table = table_of({"standard": draw_scores(1), "robust": draw_scores(2, 0.3)})
+    attacked = table[table["example_id"].str[-3:] < "015"].assign(predicted="no")
+    parts = [
+        part.assign(subset=name, base_id=part["example_id"]) for name, part in (("clean", table), (subset, attacked))
+    ]
+    rows = compare_frame(pd.concat(parts), baseline="standard").comparisons
+    assert [row.subset for row in rows if row.kind == "interaction"] == [f"{subset} - clean"]

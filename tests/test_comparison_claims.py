@@ -19,6 +19,7 @@ from suite.comparison.arms import Arm, arm_of_arrays
 from suite.comparison.claims import MISFITS, choose_test, find_claim
 from suite.comparison.whole import in_whole_numbers
 from suite.comparison_spec import ComparisonSpec
+from suite.console import describe_comparisons
 from suite.results import Comparison, Results
 from suite.stats import benjamini_hochberg, holm, mcnemar, sign_flip, tabulate
 from suite.stats.new_languages import new_languages
@@ -186,7 +187,9 @@ def test_checkpoints_on_one_item_are_refused() -> None:
 def test_a_checkpoint_does_not_differ_from_itself() -> None:
     scores = draw_checkpoint(1)
     for row in checkpoints(scores, scores).comparisons:
-        assert (row.effect, row.p, row.low, row.high) == (0.0, 1.0, 0.0, 0.0)
+        assert (row.effect, row.p) == (0.0, 1.0), "exact tests need no variance"
+        assert np.isnan([row.low, row.high, row.mde]).all()
+    assert "[n/a: no variance]" in describe_comparisons(checkpoints(scores, scores))
 
 
 def test_swapping_checkpoints_negates_the_effect_and_keeps_p() -> None:

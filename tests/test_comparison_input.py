@@ -24,9 +24,11 @@ from comparison_studies import (
 
 from suite.comparison import compare_arms, compare_arrays, compare_study
 from suite.comparison_spec import ComparisonSpec
+from suite.console import describe_comparisons
 from suite.records import Dataset, Provenance
+from suite.results import UNVARIED, load_results, save_results
 from suite.spec import StudySpec
-from suite.stats import crossed
+from suite.stats import adjust, crossed
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +91,8 @@ def test_arms_that_agree_everywhere_do_not_differ() -> None:
     scores = draw_scores(1)
     results = compare_arrays(scores, scores, rules=ComparisonSpec(margin=0.01))
     for row in results.comparisons:
-        assert (row.effect, row.low, row.high, row.p, row.p_adjusted) == (0.0, 0.0, 0.0, 1.0, 1.0)
-        assert row.p_equivalence == 0.0, "whose effect is 0 without noise lies within any margin"
+        assert row.effect == 0.0 and not row.is_tested
+        assert row.p_equivalence is None, "without noise nothing shows how far from 0 the effect may lie"
     assert results.breadths[0].holding == 0
     assert all(check.p is None or check.p == 1.0 for check in results.checks)
 
@@ -99,13 +101,33 @@ def constant(value: float) -> Scores:
     return {t: np.full((4, 40), value) for t in LANGUAGES}
 
 
-def test_constant_scores_are_no_error_and_their_certainty_is_pointed_out() -> None:
-    same = primary(compare_arrays(constant(1.0), constant(1.0)))
-    assert (same.effect, same.p) == (0.0, 1.0)
-    results = compare_arrays(constant(1.0), constant(0.0))
-    row = primary(results)
-    assert (row.effect, row.low, row.high, row.p) == (1.0, 1.0, 1.0, 0.0)
-    assert any("no noise to measure the effect by" in warning for warning in results.warnings)
+@pytest.mark.parametrize(("ours", "effect"), [(0.0, 0.0), (1.0, 1.0)])
+@pytest.mark.parametrize("pairing", ["paired", "unpaired"])
+def test_a_difference_without_any_variance_is_measured_and_not_tested(ours: float, effect: float, pairing: Any) -> None:
+    results = compare_arrays(constant(ours), constant(0.0), rules=ComparisonSpec(pairing=pairing, margin=0.02))
+    for row in results.comparisons:
+        assert row.effect == effect and not row.is_tested
+        assert np.isnan([row.statistic, row.p, row.p_adjusted, row.low, row.high, row.mde]).all()
+        assert (row.p_equivalence, row.p_equivalence_adjusted, row.rope, row.simultaneous) == (None,) * 4
+    assert [warning for warning in results.warnings if "no test of the difference" in warning]
+    assert UNVARIED in describe_comparisons(results)
+    assert all(breadth.holding == 0 for breadth in results.breadths)
+
+
+def test_a_language_without_variance_counts_in_its_family_as_one_that_finds_nothing() -> None:
+    arms = [draw_scores(1, 0.5) | {"de": constant(1.0)["de"]}, draw_scores(2) | {"de": constant(0.0)["de"]}]
+    rules = ComparisonSpec(language_correction="benjamini-hochberg")
+    rows = {row.aggregate: row for row in compare_arrays(*arms, rules=rules).comparisons if row.kind == "language"}
+    assert not rows["de"].is_tested and {row.family_size for row in rows.values()} == {3}
+    others = [rows["sw"], rows["zh"]]
+    expected = adjust([1.0, *(row.p for row in others)], "benjamini-hochberg")[1:]
+    assert [row.p_adjusted for row in others] == pytest.approx(list(expected))
+
+
+def test_results_without_a_test_survive_their_file(tmp_path: Path) -> None:
+    save_results(compare_arrays(constant(1.0), constant(0.0)), tmp_path / "results.json")
+    row = primary(load_results(tmp_path / "results.json"))
+    assert row.effect == 1.0 and not row.is_tested and np.isnan([row.p, row.low, row.mde]).all()
 
 
 def test_a_constant_arm_beside_a_varied_one_is_compared_as_any_other() -> None:

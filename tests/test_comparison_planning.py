@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from comparison_studies import SEEDS, draw_scores, primary
 
-from suite.comparison import compare_arrays
+from suite.comparison import compare_arrays, compare_frame
 from suite.comparison.arms import arm_of_arrays
 from suite.comparison.contest import Contest
 from suite.comparison.design import Design
@@ -37,8 +38,41 @@ def test_at_the_seeds_that_were_run_the_plan_finds_what_the_comparison_finds(pai
     found = plan(pairing)
     assert (found.n_seeds, found.n_items) == (row.n_seeds, row.n_items) == (4, 600)
     at = found.seeds.index(4)
-    # The comparison has degrees of freedom per language and arm, the plan for all items and both arms together.
-    assert found.detectable[at] == pytest.approx(row.mde, rel=0.15 if pairing == "paired" else 0.2)
+    assert found.detectable[at] == row.mde == dict(row.detectable)[4]
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e-3, 0.2])
+@pytest.mark.parametrize("pairing", ["paired", "unpaired"])
+def test_plan_figure_and_comparison_agree_where_a_component_is_left_out_as_negative(pairing: Any, shift: float) -> None:
+    """Seeds that differ less than their items would make them have no variance of their own at any number of them."""
+    for draw in range(4):
+        rng = np.random.default_rng(draw)
+        arms = [{t: rng.normal(0, 1, (4, 50)) + shift * rng.normal(0, 1, (4, 1)) for t in LANGUAGES} for _ in range(2)]
+        rules = ComparisonSpec(pairing=pairing)
+        row = primary(compare_arrays(*arms, rules=rules))
+        design = Design(study="s", task="t", source=None, targets=LANGUAGES, metric="score", rules=rules)
+        both = [arm_of_arrays(s, method=m, seeds=SEEDS) for m, s in zip(("treatment", "baseline"), arms, strict=True)]
+        found = plan_seeds(Contest(design, *both), (0.1,), 0.8)
+        drawn, planned = dict(row.detectable), dict(zip(found.seeds, found.detectable, strict=True))
+        assert planned[4] == row.mde
+        assert all(planned[n] == drawn[n] for n in planned.keys() & drawn.keys())
+        assert list(drawn.values()) == sorted(drawn.values(), reverse=True)
+
+
+@pytest.mark.parametrize("metric", ["entity_f1", "token_accuracy"])
+def test_a_metric_of_counts_is_planned_by_its_own_variance(metric: str) -> None:
+    rng = np.random.default_rng(5)
+    wanted = np.random.default_rng(6).integers(1, 4, 60)
+    table = pd.DataFrame(
+        [
+            {"method": m, "seed": s, "language": t, "example_id": f"{t}-{i}", "hits": (h := int(rng.binomial(w, rate))),
+             "made": h + int(rng.integers(0, 2)), "wanted": int(w), "right": h, "tokens": int(w)}
+            for m, rate in (("standard", 0.5), ("robust", 0.6)) for s in range(4) for t in LANGUAGES
+            for i, w in enumerate(wanted)
+        ]
+    )  # fmt: skip
+    row = primary(compare_frame(table, baseline="standard", metric=metric))
+    assert dict(row.detectable)[4] == pytest.approx(row.mde, rel=1e-9)
 
 
 @pytest.mark.parametrize("pairing", ["paired", "unpaired"])

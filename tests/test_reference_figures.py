@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from report_studies import make_records, make_study
 
+from suite.kinds import KINDS
 from suite.report import export
 from suite.report.reference_table import PUBLISHED, reference_results
 from suite.report.table import Table, Value
@@ -45,6 +46,11 @@ def test_languages_are_of_the_task(figure: ReferenceFigure) -> None:
     if figure.task in TASKS:
         known |= set(TASKS[figure.task].languages)
     assert {*figure.values, *figure.averaged} <= known
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_published_metrics_are_named_as_the_suite_names_those_of_the_task(path: Path) -> None:
+    assert {figure.metric for figure in reference_figures(path.stem)} <= set(KINDS[TASKS[path.stem].kind].metrics)
 
 
 @pytest.mark.parametrize("figure", AVERAGED, ids=named)
@@ -124,6 +130,19 @@ def make(task: str, **more: Any) -> tuple[StudySpec, Table]:
     spec = TaskSpec(name=task, targets=TARGETS, **more)
     study = dataclasses.replace(make_study(), name=f"{task}-demo", task=spec)
     return study, reference_results(study, make_records(study), ())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_published_rows_stand_beside_measured_ones_of_every_task_that_has_any(path: Path) -> None:
+    task = TASKS[path.stem]
+    study = dataclasses.replace(
+        make_study(), task=TaskSpec(name=task.name, targets=tuple(c for c in task.languages if c != "en")[:8])
+    )
+    records = [
+        dataclasses.replace(run, scores=tuple(dataclasses.replace(s, metric=task.metric) for s in run.scores))
+        for run in make_records(study)
+    ]
+    assert PUBLISHED in column(reference_results(study, records, ()), "scale")
 
 
 def column(table: Table, key: str) -> list[Value]:

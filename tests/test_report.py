@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from suite.report import export, exported_files
 from suite.report.completeness import missing
 from suite.report.sentences import primary_sentence
 from suite.report.tables import main_results
-from suite.results import Comparison, Results
+from suite.results import UNVARIED, Comparison, Results
 from suite.trial_spec import MethodSpec, Range
 
 
@@ -85,6 +86,23 @@ def test_every_file_is_listed_in_the_summary(exported: Path) -> None:
     for path in exported.rglob("*.*"):
         stem = path.relative_to(exported).with_suffix("").as_posix()
         assert stem == "summary" or f"`{stem}." in text, stem
+
+
+def test_without_any_variance_sentence_and_tables_say_so_instead_of_a_test(tmp_path: Path) -> None:
+    bare = [c.untested() if c.scale == "2-layer" else c for c in COMPARISONS]
+    primary = next(c for c in bare if c.kind == "primary" and not c.is_tested)
+    sentence = primary_sentence(STUDY, dataclasses.replace(primary, margin=0.01))
+    assert "no test of the difference" in sentence and UNVARIED in sentence
+    assert not re.search(r"nan|\bp [=<]|quivalent|smallest effect this", sentence)
+    export(STUDY, RECORDS, Results(comparisons=tuple(bare)), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "deltas.csv").open(encoding="utf-8")))
+    for row in rows:
+        numbers = [row[key] for key in ("effect_low", "effect_high", "p", "p_adjusted", "mde", "t")]
+        assert any(numbers) == all(numbers) == (row["scale"] != "2-layer")
+    assert UNVARIED in (tmp_path / "deltas.md").read_text(encoding="utf-8")
+    export(STUDY, RECORDS, Results(comparisons=tuple(c.untested() for c in COMPARISONS)), tmp_path)
+    assert "figures/power: the differences do not vary" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "nan" not in (tmp_path / "summary.md").read_text(encoding="utf-8").split()
 
 
 # Export

@@ -9,6 +9,7 @@ import math
 import re
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from report_studies import COMPARISONS, RECORDS, STUDY
 from scipy.stats import binomtest
@@ -356,3 +357,19 @@ def test_csv_reads_with_a_plain_reader(built: dict[str, Table]) -> None:
 
 def test_tables_are_named_by_their_key() -> None:
     assert {build(STUDY, [], ()).name for build in TABLES.values()} == set(TABLES)
+
+
+def test_csv_and_parquet_of_deltas_hold_every_number_of_a_comparison() -> None:
+    full = dataclasses.replace(
+        COMPARISONS[0], simultaneous=(-0.5, 0.5), margin=0.01, p_equivalence=0.3, p_equivalence_adjusted=0.6,
+        rope=(0.1, 0.7, 0.2), look=2, look_rule="look 2, not planned: p times 6", look_factor=6.0,
+    )  # fmt: skip
+    (row,) = csv.DictReader(io.StringIO(to_csv(primary_deltas(STUDY, RECORDS, (full,)))))
+    kept = {key for key, value in row.items() if value}
+    numbers = [value for value in dataclasses.astuple(full) if isinstance(value, float)]
+    numbers += [*(full.simultaneous or ()), *(full.rope or ())]
+    assert {repr(number) for number in numbers} <= {row[key] for key in kept}
+    assert (row["look"], row["look_rule"]) == ("2", full.look_rule)
+    assert "n_seeds" not in kept and row["seeds"] == str(full.n_seeds)
+    schema = set(pq.read_schema(io.BytesIO(to_parquet(primary_deltas(STUDY, RECORDS, (full,))))).names)
+    assert schema == set(row)

@@ -15,7 +15,7 @@ from report_studies import make_study
 from suite.comparison.verify import verify
 from suite.comparison_spec import PublishedClaim
 from suite.console import describe_verdicts
-from suite.results import Comparison, Verdict
+from suite.results import UNVARIED, Comparison, Verdict
 from suite.stats import holm, infer
 from suite.study_file import load_claims, load_study
 
@@ -88,9 +88,12 @@ def test_alone_a_claim_is_decided_by_what_its_interval_excludes(
 
 
 @pytest.mark.parametrize("effect", [0.05, -0.05, 0.0])
-def test_an_effect_without_any_noise_is_decided_too(effect: float) -> None:
-    expected = {0.05: "supported", -0.05: "contradicted", 0.0: "contradicted"}[effect]
-    assert answer(measured(effect, 0.0), make_claim(0.02)).answer == expected
+@pytest.mark.parametrize("delta", [0.02, None])
+def test_an_effect_without_any_variance_decides_nothing_and_says_why(effect: float, delta: float | None) -> None:
+    verdict = answer(measured(effect, 0.01).untested(), make_claim(delta))
+    assert (verdict.answer, verdict.effect, verdict.p_adjusted, verdict.mde) == ("undecided", effect, None, None)
+    assert UNVARIED in verdict.reason
+    assert "undecided" in describe_verdicts([verdict])
 
 
 def test_a_smaller_gain_than_reported_is_told_from_none() -> None:
@@ -202,7 +205,7 @@ def test_a_verdict_pays_for_the_look_it_is_made_at() -> None:
         verdict = answer(later, make_claim(delta))
         assert verdict.answer == "undecided"
         assert verdict.reason.endswith("look 2, not planned: p times 6")
-    never = measured(0.2, 0.0, look=0, look_factor=float("inf"), look_rule="nothing may be concluded yet")
+    never = measured(0.2, 1e-9, look=0, look_factor=float("inf"), look_rule="nothing may be concluded yet")
     assert answer(never, make_claim(None)).answer == "undecided"
 
 

@@ -13,7 +13,9 @@ from suite.cli.stages import emit, ended, load, part_of, pipeline_of
 
 if TYPE_CHECKING:
     from suite.comparison_spec import ComparisonSpec
+    from suite.records import RunRecord
     from suite.results import Comparison, Results
+    from suite.spec import StudySpec
 
 
 def add_compare(verb: argparse.ArgumentParser) -> None:
@@ -24,6 +26,12 @@ def add_compare(verb: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="STUDY",
         help="also the mean with these studies of other tasks, compared before",
+    )
+    verb.add_argument(
+        "--averages-to",
+        type=Path,
+        metavar="DIR",
+        help="with --over-tasks: folder for the table of XTREME and XTREME-R averages",
     )
     files = verb.add_argument_group("comparing files of predictions instead of a study")
     files.add_argument(
@@ -65,11 +73,36 @@ def compare(arguments: argparse.Namespace) -> int:
         )
     from suite.part import Part
 
+    if arguments.averages_to and not arguments.over_tasks:
+        raise ValueError("--averages-to is for averages over several studies; name the others with --over-tasks")
     with ended(arguments) as runs:
         results, shown = runs.compare(), part_of(arguments, runs)
+        own = runs.study, runs.records()
     if arguments.over_tasks:
         results = replace(results, comparisons=_over_tasks(results, arguments.over_tasks))
-    return _shown(arguments, shown.of(results) if isinstance(shown, Part) else results)
+    code = _shown(arguments, shown.of(results) if isinstance(shown, Part) else results)
+    if arguments.over_tasks and (arguments.averages_to or not (arguments.json or arguments.quiet)):
+        _averages(arguments, [own, *(_records_of(arguments, path) for path in arguments.over_tasks)])
+    return code
+
+
+def _records_of(arguments: argparse.Namespace, path: Path) -> tuple[StudySpec, list[RunRecord]]:
+    """Another study with its records."""
+    with ended(argparse.Namespace(**{**vars(arguments), "study": path})) as runs:
+        return runs.study, runs.records()
+
+
+def _averages(arguments: argparse.Namespace, studies: Sequence[tuple[StudySpec, Sequence[RunRecord]]]) -> None:
+    """Show the benchmark averages of these studies, and write them where a folder is named."""
+    from suite.report import write_table
+    from suite.report.averages_table import benchmark_results
+    from suite.report.render import to_text
+
+    table = benchmark_results(studies)
+    if not (arguments.json or arguments.quiet):
+        print(f"\n{to_text(table)}")
+    if arguments.averages_to:
+        write_table(table, arguments.averages_to)
 
 
 def _over_tasks(results: Results, others: Sequence[Path]) -> tuple[Comparison, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +80,7 @@ def _row(
         confidence=design.rules.confidence,
     )  # fmt: skip
     means = [sum(w * float(arm.blocks[s, t].values_SN.mean()) for s, t, w in terms) for arm in (treatment, baseline)]
-    return Comparison(
+    row = Comparison(
         study=design.study,
         scale=treatment.scale,
         baseline=baseline.method,
@@ -108,6 +110,8 @@ def _row(
         confidence=estimate.confidence,
         mde=estimate.mde,
     )
+    # The tests are exact and need no variance; interval and smallest effect found do.
+    return row if variance else replace(row, statistic=math.nan, low=math.nan, high=math.nan, mde=math.nan)
 
 
 def _difference(design: Design, treatment: Arm, baseline: Arm, term: Term) -> Weighted:

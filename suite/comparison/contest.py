@@ -17,25 +17,37 @@ from suite.comparison.beyond import beyond_languages
 from suite.comparison.corpus import corpus_estimate
 from suite.comparison.design import Design
 from suite.comparison.strata import Weighted, join_items, not_among, only
-from suite.evaluation_spec import CLEAN, SMOOTHED
+from suite.evaluation_spec import ATTACK, CLEAN, SMOOTHED, WORD_ATTACK
 from suite.results import Comparison, Kind
 from suite.stats import (
     Estimate,
+    Spread,
     crossed,
     crossed_unpaired,
     equivalence,
     paired_t,
     seed_correlation,
+    spread_of,
+    spread_of_arms,
+    spread_of_means,
     welch_t,
 )
+from suite.stats.components import sample_variance
+from suite.tasks import SUBSETS
 
 ZERO_SHOT = "zero-shot mean"
 MEAN = "mean over languages"
 REST = "rest"
 """The clean items that a slice leaves out."""
+FEWEST, MOST = 3, 20
+"""Seeds per arm that a primary row says the smallest effect of: two leave one degree of freedom and say little, more
+than twenty few studies can pay for."""
 CLAIM = "{} beats {} on new seeds and new items like these; languages and hyperparameters fixed"
 CLAIM_LANGUAGES = "{} beats {} on new seeds, items and languages; hyperparameters fixed"
 CLAIM_SEEDS = "{} differs from {} on new seeds; items, languages and hyperparameters fixed"
+
+SLICES = frozenset(name for name, entry in SUBSETS.items() if entry.provenance == "slice" and entry.same_items)
+"""Subsets of the catalogue that are some clean items as they are."""
 
 Term = tuple[str, str, float]
 """Subset, language and the weight of its mean."""
@@ -120,7 +132,27 @@ class Contest:
     def _primary(self) -> Comparison:
         if self.design.claim == "languages":
             return self._new_languages()
-        return self.contrast("primary", CLEAN, self.aggregate, self.primary_terms)
+        row = self.contrast("primary", CLEAN, self.aggregate, self.primary_terms)
+        if not row.is_tested:
+            return row
+        spread, alpha = self.spread(), 1 - row.confidence
+        drawn = range(FEWEST, max(MOST, row.n_seeds) + 1)
+        return replace(row, detectable=tuple((n, spread.mde(n, alpha=alpha)) for n in drawn))
+
+    def spread(self) -> Spread:
+        """What the variance of the primary estimate is made of: what other numbers of seeds would find."""
+        if self.design.counted:
+            estimate, means = corpus_estimate(self.arms, self.primary_terms, self.design)
+            sizes = [len(self.treatment.blocks[subset, language].ids) for subset, language, _ in self.primary_terms]
+            differences_S = means[0] - means[1]
+            return spread_of_means(
+                estimate.standard_error**2, sample_variance(differences_S), len(differences_S), sizes
+            )
+        if self.paired:
+            strata = self.strata(self.primary_terms)
+            return spread_of(strata, np.ones(len(strata)))
+        treatment, baseline = (join_items(self.parts(arm, self.primary_terms)) for arm in self.arms)
+        return spread_of_arms(treatment, baseline, np.ones(len(baseline)))
 
     def _new_languages(self) -> Comparison:
         """The claim beyond the languages tested."""
@@ -169,16 +201,15 @@ class Contest:
         return self._test("interaction", name, self.aggregate, parts)
 
     def _is_slice(self, subset: str, terms: Sequence[Term]) -> bool:
-        """Whether every score on the subset is that of the clean item, and some clean items are left out."""
-        for arm in self.arms:
-            for _, language, _ in terms:
-                own, clean = arm.blocks[subset, language], arm.blocks[CLEAN, language]
-                place = {item: i for i, item in enumerate(clean.base_ids)}
-                if len(own.base_ids) >= len(clean.base_ids) or not {*own.base_ids} <= place.keys():
-                    return False
-                if not np.array_equal(own.values_SN, clean.values_SN[:, [place[item] for item in own.base_ids]]):
-                    return False
-        return True
+        """Whether the subset is clean items as they are and leaves some out.
+
+        A subset of the suite is one by its definition, one of files where its items keep their clean ids. Scores do not
+        decide it: a perturbation that changed none is still no slice.
+        """
+        pairs = [(self.treatment.blocks[subset, t], self.treatment.blocks[CLEAN, t]) for _, t, _ in terms]
+        partial = all({*own.base_ids} < {*clean.base_ids} for own, clean in pairs)
+        known = subset in SUBSETS or subset in (ATTACK, WORD_ATTACK)
+        return partial and (subset in SLICES if known else all(own.ids == own.base_ids for own, _ in pairs))
 
     def _test(self, kind: Kind, subset: str, aggregate: str, parts: Sequence[Sequence[Weighted]]) -> Comparison:
         means = [arm_mean(arm) for arm in parts]
@@ -223,7 +254,7 @@ class Contest:
     ) -> Comparison:
         margin = self.design.rules.margin if kind in ("primary", "language", "subset") else None
         same = None if margin is None else equivalence(estimate, margin)
-        return Comparison(
+        row = Comparison(
             study=self.design.study,
             scale=self.treatment.scale,
             baseline=self.baseline.method,
@@ -257,6 +288,7 @@ class Contest:
             p_equivalence=same.p if same else None,
             rope=(same.below, same.within, same.above) if same else None,
         )
+        return row if estimate.standard_error else row.untested()
 
 
 def _clean(terms: Sequence[Term]) -> list[Term]:

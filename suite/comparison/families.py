@@ -27,7 +27,8 @@ Looked = Callable[[Comparison], tuple[int, LookAdjustment] | None]
 def adjust_families(rows: Sequence[Comparison], rules: ComparisonSpec) -> tuple[Comparison, ...]:
     """Adjust p within each kind of row: the primary by the study's correction, the others by Benjamini-Hochberg.
 
-    Rows that max-t has adjusted already, each within its own (scale, method), are left as they are.
+    Rows that max-t has adjusted already, each within its own (scale, method), are left as they are. A row without a
+    test counts in its family as one that finds nothing (p = 1), so that the family is the one declared.
     """
     adjusted = dict(enumerate(rows))
     families: dict[tuple[Kind, str], list[int]] = {}
@@ -37,18 +38,29 @@ def adjust_families(rows: Sequence[Comparison], rules: ComparisonSpec) -> tuple[
         name = f"{FAMILIES[kind]} of scale {scale}" if scale else FAMILIES[kind]
         open_rows = [i for i in members if rows[i].correction != MAX_T]
         correction = rules.correction if kind == "primary" else "benjamini-hochberg"
-        for i, p in zip(open_rows, adjust([rows[i].p for i in open_rows], correction), strict=True):
+        for i, p in zip(open_rows, adjust(p_values([rows[i] for i in open_rows]), correction), strict=True):
             adjusted[i] = replace(
-                rows[i], p_adjusted=float(p), correction=correction, family=name, family_size=len(open_rows)
+                rows[i],
+                p_adjusted=float(p) if rows[i].is_tested else math.nan,
+                correction=correction,
+                family=name,
+                family_size=len(open_rows),
             )
         _adjust_equivalence(adjusted, members)
     return tuple(adjusted[i] for i in range(len(rows)))
 
 
+def p_values(rows: Sequence[Comparison]) -> list[float]:
+    """The p of each row, 1 where nothing was tested."""
+    return [row.p if row.is_tested else 1.0 for row in rows]
+
+
 def _adjust_equivalence(rows: dict[int, Comparison], members: Sequence[int]) -> None:
-    tested = [(i, p) for i in members if (p := rows[i].p_equivalence) is not None]
-    for (i, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
-        rows[i] = replace(rows[i], p_equivalence_adjusted=float(p))
+    declared = [i for i in members if rows[i].margin is not None]
+    found = [1.0 if (p := rows[i].p_equivalence) is None else p for i in declared]
+    for i, p in zip(declared, holm(found), strict=True):
+        if rows[i].is_tested:
+            rows[i] = replace(rows[i], p_equivalence_adjusted=float(p))
 
 
 def pay_for_looks(rows: Sequence[Comparison], looked: Looked) -> tuple[Comparison, ...]:
@@ -72,5 +84,10 @@ def _paid(row: Comparison, look: tuple[int, LookAdjustment] | None) -> Compariso
 
 
 def pay(p: float, factor: float) -> float:
-    """The price of a look times p, at most 1; a look that may spend nothing rejects nothing, not even p = 0."""
+    """The price of a look times p, at most 1; a look that may spend nothing rejects nothing, not even p = 0.
+
+    NaN, the p of what was not tested, stays NaN.
+    """
+    if math.isnan(p):
+        return p
     return 1.0 if math.isinf(factor) else min(1.0, p * factor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from suite.comparison.contest import Contest
-from suite.comparison.families import Looked, adjust_families, pay, pay_for_looks
+from suite.comparison.families import Looked, adjust_families, p_values, pay, pay_for_looks
 from suite.comparison.max_t import adjust_languages
 from suite.comparison.sensitivity import breadth, checks
 from suite.comparison.warning import warnings_about
@@ -28,7 +28,7 @@ def judge(rules: ComparisonSpec, contests: Sequence[Contest], looked: Looked = l
 
 
 def _language_p(rows: Iterable[Comparison], contest: Contest) -> dict[str, tuple[float, float]]:
-    """Language to its p, which has paid for its look but for no family, and its effect."""
+    """Language to its p, which has paid for its look but for no family, and its effect; p = 1 without a test."""
     arm = (contest.treatment.scale, contest.treatment.method)
     mine = [row for row in rows if (row.scale, row.treatment) == arm and row.kind == "language"]
-    return {row.aggregate: (pay(row.p, row.look_factor), row.effect) for row in mine}
+    return {row.aggregate: (pay(p, row.look_factor), row.effect) for row, p in zip(mine, p_values(mine), strict=True)}

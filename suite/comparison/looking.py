@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from suite.comparison.families import Looked
+from suite.comparison.families import Looked, p_values
 from suite.comparison_spec import ComparisonSpec
 from suite.look_log import Look
 from suite.results import Comparison
@@ -48,7 +48,7 @@ def looks_of(rows: Iterable[Comparison], standings: Mapping[ArmKey, Standing]) -
             baseline=row.baseline,
             declared=standings[row.scale, row.treatment].declared,
             used=standings[row.scale, row.treatment].used,
-            p=row.p,
+            p=p_values([row])[0],
         )
         for row in rows
         if row.kind == "primary"

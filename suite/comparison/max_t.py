@@ -68,5 +68,6 @@ def _adjusted(rows: Sequence[Comparison], found: Simultaneous) -> list[Compariso
             row = replace(
                 row, p_adjusted=p, simultaneous=simultaneous, correction=MAX_T, family=FAMILY, family_size=size
             )
+            row = row if row.is_tested else row.untested()
         adjusted.append(row)
     return adjusted

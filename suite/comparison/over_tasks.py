@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from suite.comparison.families import pay
+from suite.comparison.families import p_values, pay
 from suite.results import Comparison
 from suite.stats import Estimate, adjust, equivalence, independent_mean
 
@@ -39,23 +40,24 @@ def over_tasks(studies: Sequence[Sequence[Comparison]], *, correction: str = "ho
     return tuple(
         replace(
             row,
-            p_adjusted=pay(float(p), row.look_factor),
+            p_adjusted=pay(float(p), row.look_factor) if row.is_tested else math.nan,
             correction=correction,
             family=FAMILY,
             family_size=len(rows),
         )
-        for row, p in zip(rows, adjust([row.p for row in rows], correction), strict=True)
+        for row, p in zip(rows, adjust(p_values(rows), correction), strict=True)
     )
 
 
 def _mean(rows: Sequence[Comparison]) -> Comparison:
+    """The mean of one effect per task; without a test where any of them has none."""
     estimate = independent_mean([_estimate(row) for row in rows])
     margins = {row.margin for row in rows}
     margin = margins.pop() if len(margins) == 1 else None
     same = equivalence(estimate, margin) if margin is not None else None
     first = rows[0]
     dearest = max(rows, key=lambda row: (row.look_factor, row.look))
-    return replace(
+    mean = replace(
         first,
         study=" + ".join(row.study for row in rows),
         task=" + ".join(row.task for row in rows),
@@ -78,15 +80,19 @@ def _mean(rows: Sequence[Comparison]) -> Comparison:
         margin=margin,
         p_equivalence=same.p if same else None,
         p_equivalence_adjusted=None,
+        detectable=(),
         rope=(same.below, same.within, same.above) if same else None,
         look=dearest.look,
         look_rule=dearest.look_rule,
         look_factor=dearest.look_factor,
     )
+    return mean if all(row.is_tested for row in rows) else mean.untested()
 
 
 def _estimate(row: Comparison) -> Estimate:
-    """The row as an estimate again."""
+    """The row as an estimate again; without a test one of no variance, whose numbers are not used."""
+    if not row.is_tested:
+        row = replace(row, statistic=0.0, p=1.0, low=row.effect, high=row.effect)
     return Estimate(
         estimate=row.effect,
         standard_error=row.standard_error,

@@ -4,48 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from suite.comparison.contest import Contest
-from suite.comparison.strata import join_items
 from suite.results import SeedPlan
-from suite.stats import components_of, components_of_arms, plan
+from suite.stats.planning import check_plan
 
 SEEDS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
 
 
 def plan_seeds(contest: Contest, effects: Sequence[float], power: float) -> SeedPlan:
-    """The plan for the primary comparison of a contest; effects in units of the metric."""
-    if contest.paired:
-        strata = contest.strata(contest.primary_terms)
-        components, n_items = components_of(strata, np.ones(len(strata)))
-    else:
-        treatment, baseline = (join_items(contest.parts(arm, contest.primary_terms)) for arm in contest.arms)
-        components, n_items = components_of_arms(treatment, baseline, np.ones(len(baseline)))
-    found = plan(
-        components,
-        n_items,
-        pairing=contest.design.rules.pairing,
-        effects=effects,
-        seeds=SEEDS,
-        power=power,
-        alpha=1 - contest.design.rules.confidence,
-    )
+    """The plan for the primary comparison of a contest; effects in units of the metric.
+
+    At the seeds that were run it finds what the comparison itself finds.
+
+    Raises:
+        ValueError: runs that do not vary, effects that are not positive, or a power outside (alpha, 1).
+    """
+    spread, alpha = contest.spread(), 1 - contest.design.rules.confidence
+    check_plan(effects, SEEDS, power, alpha)
     n_seeds = len(contest.treatment.seeds)
-    from_items = components.item / n_items
-    arms = 1 if contest.paired else 2
-    from_seeds = arms * (components.seed + components.residual / n_items) / n_seeds
+    if not spread.at(spread.n_seeds)[0]:
+        raise ValueError(
+            "a plan needs some variance, and the difference is the same for every seed and item; take runs that differ"
+        )
     return SeedPlan(
         scale=contest.treatment.scale,
         treatment=contest.treatment.method,
         baseline=contest.baseline.method,
         n_seeds=n_seeds,
-        n_items=n_items,
+        n_items=spread.n_items,
         power=power,
-        seeds=found.seeds,
-        detectable=found.detectable,
-        effects=found.effects,
-        needed=tuple(one.seeds for one in found.needed),
-        limit=found.limit,
-        seed_share=from_seeds / (from_seeds + from_items) if from_seeds + from_items else 0.0,
+        seeds=SEEDS,
+        detectable=tuple(spread.mde(n, power=power, alpha=alpha) for n in SEEDS),
+        effects=tuple(effects),
+        needed=tuple(spread.seeds_needed(effect, power=power, alpha=alpha) for effect in effects),
+        limit=spread.limit(power=power, alpha=alpha),
+        seed_share=spread.seed_share,
     )

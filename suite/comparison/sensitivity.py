@@ -40,6 +40,7 @@ CHECKPOINTS = "these two checkpoints differ, on new items"
 SEEDS = "method beats baseline on these items, on new seeds"
 LANGUAGES = "method beats baseline in languages beyond these"
 DESCRIPTIVE = "descriptive"
+NO_VARIANCE = "nothing varies, so there is no test"
 
 
 def checks(contest: Contest) -> list[Check]:
@@ -70,6 +71,7 @@ def breadth(contest: Contest, p_of: dict[str, tuple[float, float]]) -> Breadth |
 
 
 def _check(contest: Contest, analysis: str, about: str, claim: str, estimate: Estimate, note: str = "") -> Check:
+    tested = estimate.standard_error > 0
     return Check(
         scale=contest.treatment.scale,
         baseline=contest.baseline.method,
@@ -79,12 +81,12 @@ def _check(contest: Contest, analysis: str, about: str, claim: str, estimate: Es
         claim=claim,
         quantity=_quantity(contest),
         estimate=estimate.estimate,
-        low=estimate.low,
-        high=estimate.high,
-        p=estimate.p,
+        low=estimate.low if tested else None,
+        high=estimate.high if tested else None,
+        p=estimate.p if tested else None,
         n_seeds=estimate.n_seeds,
         n_items=estimate.n_items if estimate.n_items > 1 else 0,
-        note=note,
+        note="; ".join(filter(None, [note, "" if tested else NO_VARIANCE])),
     )
 
 

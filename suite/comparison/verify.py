@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import stdtr
 
-from suite.comparison.families import pay
+from suite.comparison.families import p_values, pay
 from suite.comparison_spec import PublishedClaim
 from suite.evaluation_spec import CLEAN
-from suite.results import Answer, Comparison, Verdict
+from suite.results import UNVARIED, Answer, Comparison, Verdict
 from suite.spec import StudySpec
 from suite.stats import holm
 
@@ -22,8 +23,9 @@ def verify(study: StudySpec, rows: Sequence[Comparison], claims: Sequence[Publis
 
     A claim is supported where the effect is found to be above 0 and the reported size is not excluded; contradicted
     where the reported size (or, without one, an effect above 0) is excluded; undecided otherwise, which an interval
-    that holds both 0 and the reported size always is. Both p are Holm's over everything verified together, so that a
-    list of many claims finds no more by chance than a short one, and both have paid for the look they are made at.
+    that holds both 0 and the reported size always is, and so is a row without any variance to test by. Both p are
+    Holm's over everything verified together, so that a list of many claims finds no more by chance than a short one,
+    and both have paid for the look they are made at.
     """
     bearing = [(claim, [row for row in rows if _bears(study, claim, row)]) for claim in claims]
     tried = [(claim, row) for claim, found in bearing for row in found]
@@ -37,15 +39,15 @@ def verify(study: StudySpec, rows: Sequence[Comparison], claims: Sequence[Publis
 
 
 def _one_sided(row: Comparison, against: float) -> float:
-    """P of "the effect is at least `against`", from below."""
-    if row.standard_error == 0:
-        return 0.0 if row.effect < against else 1.0
+    """P of "the effect is at least `against`", from below; 1 where nothing was tested."""
+    if not row.is_tested:
+        return 1.0
     return float(stdtr(row.degrees_of_freedom, (row.effect - against) / row.standard_error))
 
 
 def _p_above(row: Comparison) -> float:
     """Two-sided p where the effect points up, 1 where it points down: only an improvement supports a claim."""
-    return pay(row.p, row.look_factor) if row.effect > 0 else 1.0
+    return pay(p_values([row])[0], row.look_factor) if row.effect > 0 else 1.0
 
 
 def _p_below(claim: PublishedClaim, row: Comparison) -> float:
@@ -66,6 +68,8 @@ def _bears(study: StudySpec, claim: PublishedClaim, row: Comparison) -> bool:
 
 
 def _judge(claim: PublishedClaim, row: Comparison, p_above: float, p_below: float, family: int) -> Verdict:
+    if not row.is_tested:
+        return _untested(claim, row)
     alpha = 1 - row.confidence
     excluded, found = p_below < alpha, p_above < alpha
     answer: Answer = "contradicted" if excluded else "supported" if found else "undecided"
@@ -89,6 +93,17 @@ def _judge(claim: PublishedClaim, row: Comparison, p_above: float, p_below: floa
     )
 
 
+def _untested(claim: PublishedClaim, row: Comparison) -> Verdict:
+    return replace(
+        _undecided(claim, f"{_signed(row.effect)} points measured, but there is no test of the difference: {UNVARIED}"),
+        scale=row.scale,
+        treatment=row.treatment,
+        effect=row.effect,
+        n_seeds=row.n_seeds,
+        n_items=row.n_items,
+    )
+
+
 def _reason(claim: PublishedClaim, row: Comparison, answer: Answer, found: bool) -> str:
     claimed = "an improvement" if claim.delta is None else f"{_signed(claim.delta)} points"
     if answer == "contradicted":
@@ -108,6 +123,10 @@ def _silent(study: StudySpec, claim: PublishedClaim) -> Verdict:
         why = f"the study has no such arm: its methods are {', '.join(known)}"
     else:
         why = f"{claim.aggregate} on {claim.subset} was not compared in this study"
+    return _undecided(claim, why)
+
+
+def _undecided(claim: PublishedClaim, why: str) -> Verdict:
     return Verdict(
         name=claim.name,
         source=claim.source,

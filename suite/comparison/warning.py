@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from suite.results import Check, Comparison
+from suite.results import UNVARIED, Check, Comparison
 
 FEW_DEGREES = 4.0
 """Below so many degrees of freedom the test leans on the normality of the seeds' effects."""
@@ -18,16 +18,16 @@ def warnings_about(rows: Sequence[Comparison], checks: Sequence[Check]) -> Itera
         if row.kind != "primary":
             continue
         who = " · ".join(part for part in (row.scale, row.treatment) if part)
-        if row.degrees_of_freedom < FEW_DEGREES:
+        if not row.is_tested:
+            yield f"{who}: there is no test of the difference: {UNVARIED}"
+        elif row.degrees_of_freedom < FEW_DEGREES:
             yield (
                 f"{who}: {row.degrees_of_freedom:.1f} degrees of freedom of {row.n_seeds} seeds; the interval leans on "
                 "the seeds' effects being normal; train more seeds"
             )
-        if row.low == row.high and row.effect:
-            yield f"{who}: seeds and items all differ by the same, so there is no noise to measure the effect by"
         if row.look_rule:
             yield f"{who}: {row.look_rule}"
-        yield from (f"{who}: {sentence}" for sentence in _disagreements(row, checks))
+        yield from (f"{who}: {sentence}" for sentence in _disagreements(row, checks) if row.is_tested)
 
 
 def _disagreements(row: Comparison, checks: Sequence[Check]) -> Iterator[str]:

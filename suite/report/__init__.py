@@ -122,6 +122,15 @@ def exported_files(folder: Path) -> list[Path]:
     return sorted(path for name in (*names, *_PAGES) if (path := folder / name).is_file())
 
 
+def write_table(table: Table, folder: Path) -> list[Path]:
+    """Write one table that is of no single study in every format; returns its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {folder / f"{table.name}.{end}": write(table) for end, write in _TABLE_FORMATS.items()}
+    for path, content in files.items():
+        write_atomically(path, content)
+    return list(files)
+
+
 @dataclass(slots=True)
 class _Report:
     """What is about to be written."""

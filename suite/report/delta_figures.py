@@ -25,7 +25,8 @@ ROW = 0.15
 def forest(study: StudySpec, records: Sequence[RunRecord], comparisons: Comparisons) -> Figure:
     """Change per language with its interval, one panel per scale x robust method, the zero-shot mean as a diamond.
 
-    Languages stand in the order of their mean change over methods, the same in all panels of a scale.
+    Intervals are not adjusted; what is filled has an adjusted p below the level. Languages stand in the
+    order of their mean change over methods, the same in all panels of a scale.
     """
     primary = chosen(comparisons, "primary")
     if not primary:
@@ -66,7 +67,9 @@ def _draw_arm(axes: Axes, arm: Sequence[Comparison], order: list[str], margin: f
     for c in arm:
         low, effect, high = 100 * c.low, 100 * c.effect, 100 * c.high
         face = colour if finds_difference(c) else "white"
-        if c.kind == "primary":
+        if c.kind == "primary" and not c.is_tested:
+            axes.plot(effect, bottom, "D", color=colour, markerfacecolor="white", markersize=4.5, zorder=3)
+        elif c.kind == "primary":
             corners = [(low, bottom), (effect, bottom - 0.32), (high, bottom), (effect, bottom + 0.32)]
             axes.fill(*zip(*corners, strict=True), facecolor=face, edgecolor=colour, linewidth=1, zorder=3)
         else:
@@ -82,7 +85,7 @@ def _draw_arm(axes: Axes, arm: Sequence[Comparison], order: list[str], margin: f
 
 def _forest_handles(study: StudySpec) -> list[Artist]:
     alpha, margin = 1 - study.comparison.confidence, study.comparison.margin
-    interval = f"{100 * study.comparison.confidence:g} % interval"
+    interval = f"{100 * study.comparison.confidence:g} % interval (not adjusted)"
     return [
         handle(f"language, {interval}, adjusted p < {alpha:.2g}", marker="o", line="-"),
         handle(f"adjusted p ≥ {alpha:.2g}", marker="o", line="-", face="white"),

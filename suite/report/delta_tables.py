@@ -8,7 +8,7 @@ from suite.records import RunRecord
 from suite.report.gather import Comparisons, chosen, finds_difference
 from suite.report.signature import corrections, dagger_note, signature
 from suite.report.table import PERCENT, Cell, Column, Kind, Mark, Role, Table, rounded, settled
-from suite.results import Comparison
+from suite.results import UNVARIED, Comparison
 from suite.spec import StudySpec
 
 _WHERE: dict[str, tuple[str, ...]] = {
@@ -66,10 +66,12 @@ _SETTLED = ("seeds", "items", "family_size")
 
 def _notes(study: StudySpec, tested: Comparisons) -> tuple[str, ...]:
     levels = ", ".join(dict.fromkeys(f"{100 * c.confidence:g}" for c in tested))
+    bare = [f"No test where there is no interval: {UNVARIED}."] if any(not c.is_tested for c in tested) else []
     return (
         f"Effect: method minus {study.comparison.baseline}, with its {levels} % interval (unadjusted); MDE: smallest "
         "true effect found with 80 % power at the unadjusted level.",
         f"p adj.: adjusted over the family ({corrections(tested)}). {dagger_note(study, tested)}.",
+        *bare,
     )
 
 
@@ -102,6 +104,7 @@ def _columns(where: tuple[str, ...], points: bool) -> tuple[Column, ...]:
         *(column(key, key, "text", "detail") for key in _DETAILS),
         column("confidence", "confidence", "plain", "detail"),
         column("seed_correlation", "seed correlation", "plain", "detail"),
+        *(column(key, key, kind, "detail") for key, kind in _LATER.items()),
     )
 
 
@@ -109,6 +112,20 @@ _DETAILS = (
     *("study", "baseline", "task", "kind", "measured", "evaluated_on", "over"),
     *("unit", "claim", "test", "correction", "family_name"),
 )
+_LATER: dict[str, Kind] = {
+    "simultaneous_low": "plain",
+    "simultaneous_high": "plain",
+    "margin": "plain",
+    "p_equivalence": "p",
+    "p_equivalence_adjusted": "p",
+    "rope_below": "plain",
+    "rope_within": "plain",
+    "rope_above": "plain",
+    "look": "count",
+    "look_rule": "text",
+    "look_factor": "plain",
+}
+"""Of CSV and Parquet only: the intervals of max-t, equivalence within the margin, and the look with its price."""
 
 
 def _row(c: Comparison, where: tuple[str, ...]) -> tuple[Cell, ...]:
@@ -117,9 +134,16 @@ def _row(c: Comparison, where: tuple[str, ...]) -> tuple[Cell, ...]:
     return (
         *(Cell(value=value) for value in (c.scale, c.treatment, *(getattr(c, field) for field in where))),
         *(Cell(value=value) for value in (c.baseline_mean, c.treatment_mean)),
-        Cell(value=c.effect, interval=(c.low, c.high), marks=marks),
-        *(Cell(value=value) for value in (c.statistic, c.degrees_of_freedom, c.p, c.p_adjusted, c.mde)),
+        Cell(value=c.effect, interval=(c.low, c.high) if c.is_tested else None, marks=marks),
+        *(
+            Cell(value=v if c.is_tested else None)
+            for v in (c.statistic, c.degrees_of_freedom, c.p, c.p_adjusted, c.mde)
+        ),
         *(Cell(value=value) for value in (c.n_seeds, c.n_items or None, c.family_size)),
         *(Cell(value=value) for value in (*identity, c.unit, c.claim, c.test, c.correction, c.family)),
         *(Cell(value=value) for value in (c.confidence, c.seed_correlation)),
+        *(Cell(value=value) for value in c.simultaneous or (None, None)),
+        *(Cell(value=value) for value in (c.margin, c.p_equivalence, c.p_equivalence_adjusted)),
+        *(Cell(value=value) for value in c.rope or (None, None, None)),
+        *(Cell(value=value) for value in (c.look, c.look_rule, c.look_factor)),
     )

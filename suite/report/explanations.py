@@ -71,9 +71,9 @@ def _mediation(e: Explanation) -> list[str]:
 
 def _paradox(e: Explanation) -> list[str]:
     if e.paradox:
-        return ["The two parts disagree in sign (Simpson's paradox): neither stands for the other."]
+        return ["The slopes between and within languages disagree in sign (Simpson's paradox); neither stands alone."]
     if e.between and e.within and e.between[0] * e.within[0] < 0:
-        return ["The two parts differ in sign, but not both are distinguishable from 0."]
+        return ["The slopes between and within languages differ in sign, but not both are distinguishable from 0."]
     return []
 
 

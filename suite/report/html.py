@@ -124,6 +124,8 @@ def _row_p(row: Sequence[Cell], cell: Cell, p_values: Sequence[tuple[str, int]])
 def _compared(c: Comparison | None) -> str:
     if c is None:
         return ""
+    if not c.is_tested:
+        return f"{number_text(100 * c.effect, 2, signed=True)} points against {c.baseline}, no variance to test by"
     effect, low, high = (number_text(100 * x, 2, signed=True) for x in (c.effect, c.low, c.high))
     return (
         f"{effect} points against {c.baseline}, {100 * c.confidence:g} % interval {low} to {high}, "

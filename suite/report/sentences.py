@@ -11,7 +11,7 @@ from suite.evaluation_spec import CLEAN
 from suite.report.gather import Arm, Comparisons, finds_difference
 from suite.report.render import escape_markdown
 from suite.report.table import decimals_for, number_text, p_text
-from suite.results import Comparison
+from suite.results import UNVARIED, Comparison
 from suite.spec import StudySpec
 
 LISTED = 6
@@ -23,7 +23,12 @@ def primary_sentence(study: StudySpec, c: Comparison) -> str:
     metric, digits = escape_markdown(c.quantity), _digits(c)
     means = f"{_points(c.treatment_mean, digits)} against {_points(c.baseline_mean, digits)} %"
     found = f"smallest effect this comparison would find with 80 % power is {_points(c.mde, digits)} points"
-    who, evidence = f"**{escape_markdown(c.scale)} · {c.treatment}**", _evidence(study, c)
+    who = f"**{escape_markdown(c.scale)} · {c.treatment}**"
+    if not c.is_tested:
+        n = f"{c.n_seeds} seeds, {c.n_items:,} items, {len(study.task.targets)} languages"
+        claim = f"no test of the difference from {c.baseline} in zero-shot mean {metric}: {UNVARIED}"
+        return f"{who}: {claim}. Observed: {means}, {_signed(c.effect, digits)} points ({n})."
+    evidence = _evidence(study, c)
     if finds_difference(c):
         claim = f"{'raises' if c.effect > 0 else 'lowers'} zero-shot mean {metric}"
         size = f"by {_points(abs(c.effect), digits)} points against {c.baseline}"
@@ -76,7 +81,9 @@ def language_sentences(study: StudySpec, comparisons: Comparisons) -> list[str]:
             )
             if part
         ]
-        parts.append(f"no difference found in {len(tested) - len(found)}")
+        untested = [c for c in tested if not c.is_tested]
+        parts.append(f"no difference found in {len(tested) - len(found) - len(untested)}")
+        parts += [f"no variance to test by in {len(untested)}"] if untested else []
         up = sum(c.effect > 0 for c in tested)
         sentences.append(
             f"{escape_markdown(scale)} · {method}, {len(tested)} languages: {', '.join(parts)}; "
@@ -120,6 +127,8 @@ def _by_arm(comparisons: Comparisons) -> dict[Arm, list[Comparison]]:
 
 
 def _finding(c: Comparison) -> str:
+    if not c.is_tested:
+        return f"{_signed(c.effect)}, no variance to test by"
     verdict = "" if finds_difference(c) else f", no difference found, MDE {_points(c.mde)}"
     return f"{_signed(c.effect)} [{_signed(c.low)}, {_signed(c.high)}], {_p('adjusted p', c.p_adjusted)}{verdict}"
 

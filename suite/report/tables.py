@@ -149,7 +149,7 @@ def _values(runs: Sequence[RunRecord], measure: Measure) -> list[float]:
 
 def _compared(cell: Cell, c: Comparison | None) -> Cell:
     """The cell with the test of its method against the baseline, and a dagger where that finds a difference."""
-    if c is None:
+    if c is None or not c.is_tested:
         return cell
     test = Test(p=c.p, p_adjusted=c.p_adjusted, correction=c.correction, family_size=c.family_size)
     marks: frozenset[Mark] = frozenset(["significant"]) if finds_difference(c) else frozenset()

@@ -17,7 +17,7 @@ from suite.stats.counted import (
     micro_f1_from_counts,
     share_from_counts,
 )
-from suite.stats.crossed import crossed, crossed_paired, crossed_unpaired, macro_parallel
+from suite.stats.crossed import crossed, crossed_paired, crossed_unpaired, macro_parallel, spread_of, spread_of_arms
 from suite.stats.dominance import almost_stochastic_order, violation_ratio
 from suite.stats.equivalence import Equivalence, equivalence, non_inferiority
 from suite.stats.estimate import Estimate, infer
@@ -42,6 +42,7 @@ from suite.stats.seeds import (
     welch_t,
 )
 from suite.stats.simultaneous import Simultaneous, max_t, max_t_each
+from suite.stats.spread import Spread, spread_of_means
 from suite.stats.superiority import (
     Superiority,
     brunner_munzel,
@@ -62,6 +63,7 @@ __all__ = [
     "Mediation",
     "NewLanguages",
     "Plan",
+    "Spread",
     "Ranking",
     "SeedsNeeded",
     "Simultaneous",
@@ -123,6 +125,9 @@ __all__ = [
     "sensitivity_rho",
     "sign_flip",
     "spearman",
+    "spread_of",
+    "spread_of_arms",
+    "spread_of_means",
     "superiority_interval_paired",
     "superiority_interval_unpaired",
     "spend",

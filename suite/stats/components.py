@@ -14,7 +14,7 @@ Stack = NDArray[np.float64]
 """Matrices of one shape, [L, S seeds, n items]."""
 
 # Sums of the same numbers in another order differ by rounding: such a tie must not decide the degrees of freedom.
-_TIE = 1.0 - 1e-9
+TIE = 1.0 - 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +119,11 @@ def combine(
 
     Source: Satterthwaite 1946; equal to lmerTest on balanced data away from the boundary.
     """
-    blurs = [_total(stratum) for stratum in residuals]
-    seedless = _total(seeds) < sum(blurs) * _TIE
+    blurs = [total(stratum) for stratum in residuals]
+    seedless = total(seeds) < sum(blurs) * TIE
     signed = [(float(not seedless), seed) for seed in seeds]
     for item, residual, blur in zip(items, residuals, blurs, strict=True):
-        itemless = item.variance < blur * _TIE
+        itemless = item.variance < blur * TIE
         # +1 from each maximum whose residual side won, -1 from each subtraction that took place: at most one remains.
         sign = float(seedless) - float(not itemless)
         signed += [(float(not itemless), item), *((sign, part) for part in residual)]
@@ -133,5 +133,6 @@ def combine(
     return variance, variance**2 / sum((sign * part.variance) ** 2 / part.degrees_of_freedom for sign, part in signed)
 
 
-def _total(terms: Sequence[Term]) -> float:
+def total(terms: Sequence[Term]) -> float:
+    """Return the sum of the variances."""
     return sum(part.variance for part in terms)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from suite.stats.checks import Matrix, Vector, as_parallel, as_strata, as_weights, check_items
-from suite.stats.components import Stack, Term, combine, residual_squares, sample_variance, term
+from suite.stats.components import Stack, Term, residual_squares, sample_variance, term
 from suite.stats.estimate import Estimate, infer
 from suite.stats.seeds import seed_correlation
+from suite.stats.spread import Spread
 
 # Sums of a few terms, and means of many by pairwise summation, are off by less than this many last digits.
 _ROUNDINGS = 4
@@ -40,16 +41,10 @@ def crossed(
     """
     matrices = as_strata(strata, "strata")
     weights_L = as_weights(weights, len(matrices))
-    stacks = _stacks(matrices)
-    seed_values_S = _weighted_sum([means_S for stack in stacks for means_S in stack.mean(axis=2)], weights_L)
-    item_means = [means_I for stack in stacks for means_I in stack.mean(axis=1)]
+    seed_values_S, spread = _spread(matrices, weights_L)
     n_seeds = len(seed_values_S)
-    sizes = [abs(float(w * means_I.mean())) for means_I, w in zip(item_means, weights_L, strict=True)]
-    variance, degrees_of_freedom = combine(
-        seeds=[term(sample_variance(seed_values_S) / n_seeds, n_seeds - 1)],
-        items=[_mean_term(means_I, w) for means_I, w in zip(item_means, weights_L, strict=True)],
-        residuals=[[part] for part in _residual_terms(stacks, weights_L)],
-    )
+    sizes = [abs(float(w * matrix.mean())) for matrix, w in zip(matrices, weights_L, strict=True)]
+    variance, degrees_of_freedom = spread.at(n_seeds)
     return infer(
         _effect(float(seed_values_S.mean()), sizes),
         variance,
@@ -105,13 +100,8 @@ def crossed_unpaired(
     arms = as_strata(treatment, "treatment"), as_strata(baseline, "baseline")
     check_items(*arms)
     weights_L = as_weights(weights, len(arms[0]))
-    values = [_seed_values(arm, weights_L) for arm in arms]
-    item_differences = [left.mean(axis=0) - right.mean(axis=0) for left, right in zip(*arms, strict=True)]
-    variance, degrees_of_freedom = combine(
-        seeds=[term(sample_variance(arm_S) / len(arm_S), len(arm_S) - 1) for arm_S in values],
-        items=[_mean_term(mean_I, w) for mean_I, w in zip(item_differences, weights_L, strict=True)],
-        residuals=list(zip(*(_residual_terms(_stacks(arm), weights_L) for arm in arms), strict=True)),
-    )
+    values, spread = _spread_of_arms(arms, weights_L)
+    variance, degrees_of_freedom = spread.at(spread.n_seeds)
     return infer(
         _effect(float(values[0].mean() - values[1].mean()), [float(abs(arm_S.mean())) for arm_S in values]),
         variance,
@@ -121,6 +111,29 @@ def crossed_unpaired(
         n_items=_count_items(arms[0]),
         confidence=confidence,
     )
+
+
+def spread_of(strata: Sequence[ArrayLike], weights: ArrayLike | None = None) -> Spread:
+    """Return what the variance of `crossed` on the same strata is made of: precision at other numbers of seeds.
+
+    Raises:
+        ValueError: whatever `crossed` refuses.
+    """
+    matrices = as_strata(strata, "strata")
+    return _spread(matrices, as_weights(weights, len(matrices)))[1]
+
+
+def spread_of_arms(
+    treatment: Sequence[ArrayLike], baseline: Sequence[ArrayLike], weights: ArrayLike | None = None
+) -> Spread:
+    """Return what the variance of `crossed_unpaired` on the same arms is made of.
+
+    Raises:
+        ValueError: whatever `crossed_unpaired` refuses.
+    """
+    arms = as_strata(treatment, "treatment"), as_strata(baseline, "baseline")
+    check_items(*arms)
+    return _spread_of_arms(arms, as_weights(weights, len(arms[0])))[1]
 
 
 def macro_parallel(strata: Sequence[ArrayLike], weights: ArrayLike | None = None) -> Matrix:
@@ -134,6 +147,35 @@ def macro_parallel(strata: Sequence[ArrayLike], weights: ArrayLike | None = None
     """
     matrices = as_parallel(strata, "strata")
     return _weighted_sum(matrices, as_weights(weights, len(matrices)))
+
+
+def _spread(matrices: Sequence[Matrix], weights_L: Vector) -> tuple[Vector, Spread]:
+    """Return the effect of every seed and the terms of the effect's variance."""
+    stacks = _stacks(matrices)
+    seed_values_S = _weighted_sum([means_S for stack in stacks for means_S in stack.mean(axis=2)], weights_L)
+    item_means = [means_I for stack in stacks for means_I in stack.mean(axis=1)]
+    n_seeds = len(seed_values_S)
+    return seed_values_S, Spread(
+        n_seeds=n_seeds,
+        n_items=_count_items(matrices),
+        seeds=(term(sample_variance(seed_values_S) / n_seeds, n_seeds - 1),),
+        items=tuple(_mean_term(means_I, w) for means_I, w in zip(item_means, weights_L, strict=True)),
+        residuals=tuple((part,) for part in _residual_terms(stacks, weights_L)),
+    )
+
+
+def _spread_of_arms(arms: tuple[Sequence[Matrix], Sequence[Matrix]], weights_L: Vector) -> tuple[list[Vector], Spread]:
+    """Return the mean of every seed of either arm and the terms of the variance of their difference."""
+    values = [_seed_values(arm, weights_L) for arm in arms]
+    item_differences = [left.mean(axis=0) - right.mean(axis=0) for left, right in zip(*arms, strict=True)]
+    residuals = zip(*(_residual_terms(_stacks(arm), weights_L) for arm in arms), strict=True)
+    return values, Spread(
+        n_seeds=min(map(len, values)),
+        n_items=_count_items(arms[0]),
+        seeds=tuple(term(sample_variance(arm_S) / len(arm_S), len(arm_S) - 1) for arm_S in values),
+        items=tuple(_mean_term(mean_I, w) for mean_I, w in zip(item_differences, weights_L, strict=True)),
+        residuals=tuple(residuals),
+    )
 
 
 def _seed_values(matrices: Sequence[Matrix], weights_L: Vector) -> Vector:

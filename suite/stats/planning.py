@@ -14,9 +14,8 @@ from numpy.typing import ArrayLike
 from suite.stats.checks import Matrix, Vector, as_level, as_strata, as_weights, check_items
 from suite.stats.components import VarianceComponents, mean_squares, sample_variance
 from suite.stats.power import Pairing, crossed_variance, detection_power, minimum_detectable_effect, seeds_needed
+from suite.stats.spread import MOST_SEEDS
 
-# Beyond a thousand seeds per arm nobody plans; a design that needs more needs other items instead.
-_MOST_SEEDS = 1000
 # More seeds stop helping where the detectable effect is within a tenth of its limit.
 _NEAR_LIMIT = 1.1
 
@@ -77,7 +76,9 @@ def plan(
         ValueError: no variance at all, effects that are not positive, seeds that do not rise from at least 2, fewer
             than two items, or power or alpha that do not satisfy 0 < alpha < power < 1.
     """
-    _check(components, effects, seeds, power, alpha)
+    if not max(components.seed, components.item, components.residual) > 0.0:
+        raise ValueError(f"a plan needs some variance; got {components}; take components from runs that differ")
+    check_plan(effects, seeds, power, alpha)
     precisions = [_precision(components, count, n_items, pairing) for count in seeds]
     limit = minimum_detectable_effect(math.sqrt(components.item / n_items), n_items - 1, power=power, alpha=alpha)
     find = partial(_needed, components=components, n_items=n_items, pairing=pairing, power=power, alpha=alpha)
@@ -190,25 +191,27 @@ def _needed(
     power: float,
     alpha: float,
 ) -> SeedsNeeded:
-    precision = _precision(components, _MOST_SEEDS, n_items, pairing)
+    precision = _precision(components, MOST_SEEDS, n_items, pairing)
     if minimum_detectable_effect(*precision, power=power, alpha=alpha) <= effect:
-        count = seeds_needed(effect, components, n_items, seeds=pairing, power=power, alpha=alpha, most=_MOST_SEEDS)
+        count = seeds_needed(effect, components, n_items, seeds=pairing, power=power, alpha=alpha, most=MOST_SEEDS)
         return SeedsNeeded(effect=effect, seeds=count, reason=None)
-    reason = f"more than {_MOST_SEEDS} seeds per arm would be needed; make runs vary less"
+    reason = f"more than {MOST_SEEDS} seeds per arm would be needed; make runs vary less"
     if effect <= limit:
         reason = f"{n_items} items alone blur it: no number of seeds detects less than {limit:.4g}; add items"
     return SeedsNeeded(effect=effect, seeds=None, reason=reason)
 
 
-def _check(
-    components: VarianceComponents, effects: Sequence[float], seeds: Sequence[int], power: float, alpha: float
-) -> None:
+def check_plan(effects: Sequence[float], seeds: Sequence[int], power: float, alpha: float) -> None:
+    """Refuse what no plan can answer.
+
+    Raises:
+        ValueError: effects that are not positive, seeds that do not rise from at least 2, or power or alpha that do not
+            satisfy 0 < alpha < power < 1.
+    """
     if not as_level(alpha, "alpha") < as_level(power, "power"):
         raise ValueError(
             f"power must exceed alpha; got {power} and {alpha}; chance alone rejects with probability alpha"
         )
-    if not max(components.seed, components.item, components.residual) > 0.0:
-        raise ValueError(f"a plan needs some variance; got {components}; take components from runs that differ")
     wrong = [effect for effect in effects if not 0.0 < effect < math.inf]
     if wrong:
         raise ValueError(f"effects to detect must be positive; got {wrong[0]}; a two-sided test has no direction")

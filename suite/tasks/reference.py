@@ -70,6 +70,7 @@ class PublishedTable:
     table: str
     """Which table or thread of the source."""
     metric: str
+    """By the suite's name, one of those of the task's kind: figures are shown beside measured ones of that name."""
     split: str = "test"
     setting: Setting = "zero-shot"
     averaged: tuple[str, ...] = ()

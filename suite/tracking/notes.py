@@ -123,7 +123,10 @@ def study_note(name: str, study: StudySpec | None) -> str:
 def comparison_note(study: StudySpec, comparisons: Iterable[Comparison], summary: str | None) -> str:
     """The note of a study's comparison run: its summary where one was exported, else the primary claims."""
     rows = [
-        (c.scale, c.treatment, f"{c.effect:+.4f}", f"[{c.low:+.4f}, {c.high:+.4f}]", f"{c.p_adjusted:.3g}")
+        (
+            *(c.scale, c.treatment, f"{c.effect:+.4f}"),
+            *((f"[{c.low:+.4f}, {c.high:+.4f}]", f"{c.p_adjusted:.3g}") if c.is_tested else ("n/a", "n/a")),
+        )
         for c in comparisons
         if c.kind == "primary"
     ]
