@@ -351,6 +351,18 @@ def test_half_a_character_is_replaced_and_counted(tmp_path: Path, monkeypatch: p
     assert found.texts[3] == "a light \ufffd" and "1 texts with half a character" in found.note
 
 
+def test_an_item_without_its_id_is_refused_with_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "xcopa" / "test.et.jsonl"
+    lines(path, copa_rows(12))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    del rows[3]["idx"], rows[7]["idx"]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    monkeypatch.setenv("SUITE_XTREME", str(tmp_path))
+    with pytest.raises(ValueError, match=r"every row has 'idx', but 2 of 12 have not, the first is row 4; get") as no:
+        TASKS["xcopa"].load("et", "test", None)
+    assert "\n" not in str(no.value)
+
+
 def siqa_rows(count: int) -> dict[str, list[Any]]:
     rng = random.Random(3)
     drawn = [rng.sample(THINGS, 3) for _ in range(count)]

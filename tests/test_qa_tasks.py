@@ -220,6 +220,7 @@ def test_marks_and_halves_of_characters_are_told(xtreme: Callable[[str, bytes], 
     assert found.note == (
         "tydiqa-goldp-v1.1-dev/tydiqa.goldp.fi.dev.json: halves of characters replaced in 2 texts"
         " and 1 questions with a byte-order mark in a text and a byte-order mark before the file"
+        " and 41 questions, published are 782"
     )
     assert len(found.fingerprint) == 64
 
@@ -270,6 +271,12 @@ def test_a_renamed_file_is_found_and_an_absent_one_named(xtreme: Callable[[str, 
 def test_another_number_of_questions_than_published_is_told(xtreme: Callable[[str, bytes], Path]) -> None:
     xtreme("xquad/xquad.en.json", as_json(ENGLISH))
     assert XQUAD.load("en", "test", None).note == "xquad/xquad.en.json: 60 questions, published are 1190"
+    xtreme(DEV, as_json(FINNISH))
+    assert TYDIQA.load("fi", "test", None).note.endswith("fi.dev.json: 40 questions, published are 782")
+    for code, published in {"en": 11_590, "de": 4517}.items():
+        name = f"test-context-{code}-question-{code}.json"
+        xtreme(f"mlqa/MLQA_V1/test/{name}", as_json(ENGLISH))
+        assert TASKS["mlqa"].load(code, "test", None).note == f"test/{name}: 60 questions, published are {published}"
 
 
 # Translations

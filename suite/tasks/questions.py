@@ -86,7 +86,7 @@ def _questions(source: QuestionSource, language: str, split: str, hub_root: Path
     if folder is not None and rows.xtreme is not None:
         names = [rows.xtreme.files[split], source.renamed.get(split, rows.xtreme.files[split])]
         files = [name.format(language=language) for name in names]
-        table = read_squad(rows, folder, files, rows.xtreme.published.get(split))
+        table = read_squad(rows, folder, files, rows.xtreme.rows(split, language))
     elif source.mirrored is not None and hub_root is not None and (hub_root / source.mirrored.repository).is_dir():
         table = read_hub(source.mirrored, language, split, hub_root)
     else:
