@@ -96,11 +96,13 @@ def _points(value: float) -> str:
 
 def describe_plan(plan: Plan) -> str:
     """The resolved plan: what will be run, on what, how often."""
-    study = plan.study
+    study, left_out = plan.study, plan.left_out
+    subsets = [name for name in study.evaluation.names if name not in left_out]
     lines = [
         f"{study.name}: {study.question}",
         f"  task       {plan.task.name} ({plan.task.licence}), {study.task.source} to {', '.join(study.task.targets)}",
-        f"  subsets    {', '.join(study.evaluation.names) or 'none'}{_attack(study)}",
+        f"  subsets    {', '.join(subsets) or 'none'}{_attack(study)}",
+        *(f"  left out   {name}: defined for {those}, not for {plan.task.name}" for name, those in left_out.items()),
         *(f"  scale      {s.name}: {s.checkpoint}{_depth(s)}" for s in plan.scales),
         *(f"  method     {m.name}{_space(m.parameters)}" for m in plan.methods),
         f"  tuned      learning rate {_value(study.train.learning_rate)}, "

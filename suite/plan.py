@@ -15,7 +15,7 @@ from suite.models.checkpoints import CheckpointFacts, check_checkpoint
 from suite.models.repositories import HubUnreachableError
 from suite.naming import unknown
 from suite.spec import StudySpec
-from suite.tasks import Task, resolve_subset, resolve_task
+from suite.tasks import Task, resolve_subset, resolve_task, subsets_left_out
 from suite.tasks.code_mixing import check_lexicon
 from suite.tasks.external import check_external
 from suite.tasks.xtreme import xtreme_root
@@ -38,6 +38,11 @@ class Plan:
     unreached: tuple[str, ...] = ()
     """Checkpoints of the chosen scales that are not on this machine while the hub does not answer: all else has been
     checked."""
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Named subsets that are not defined for the task, to what they are defined for."""
+        return subsets_left_out(self.study.evaluation, self.task)
 
     @property
     def tuning_runs(self) -> int:

@@ -153,6 +153,19 @@ def test_a_part_of_the_plan_can_be_chosen(text: str, tmp_path: Path, capsys: pyt
     assert "did you mean '1-layer'" in capsys.readouterr().err
 
 
+def test_a_subset_that_the_task_has_not_is_said_to_be_left_out(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = text.replace('"char-noise"', '"generalised", "char-noise"', 1)
+    assert check(named, tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  left out   generalised: defined for xnli, xnli-dev, paws-x, paws-x-dev, not for home-intents" in lines
+    assert not any("generalised" in line for line in lines if line.startswith("  subsets"))
+    assert check(named, tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == {"generalised": "xnli, xnli-dev, paws-x, paws-x-dev"}
+    assert check(text, tmp_path) == 0 and "left out" not in capsys.readouterr().out
+
+
 def test_every_study_of_the_repository_loads_and_resolves(capsys: pytest.CaptureFixture[str]) -> None:
     for path in sorted((Path(__file__).parent.parent / "studies").glob("*.toml")):
         assert main(["check", str(path), "--quiet"]) == 0, capsys.readouterr().err

@@ -54,8 +54,8 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from suite.canonical import to_json
 
-        costs_json = [to_json(c) for c in costs]
-        emit({"study": to_json(plan.study), "runs": plan.runs, "unreached": plan.unreached, "costs": costs_json})
+        found = {"runs": plan.runs, "left_out": plan.left_out, "unreached": plan.unreached}
+        emit({"study": to_json(plan.study), **found, "costs": [to_json(c) for c in costs]})
     elif not arguments.quiet:
         from suite.console import describe_costs, describe_plan
 
