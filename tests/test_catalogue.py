@@ -72,8 +72,42 @@ def test_nothing_is_downloaded(name: str) -> None:
 @pytest.mark.parametrize("name", ON_THE_HUB)
 def test_a_mirror_has_a_task_or_it_is_not_here(name: str, tmp_path: Path) -> None:
     assert list_task(dataclasses.replace(TASKS[name], load=never), tmp_path, ["en"]).place == "not here"
-    (tmp_path / str(TASKS[name].repository)).mkdir(parents=True)
-    assert place_of(TASKS[name], tmp_path) == "mirror"
+    folder = tmp_path / str(TASKS[name].repository)
+    folder.mkdir(parents=True)
+    if not TASKS[name].sources:  # read from files that no configuration lists
+        assert place_of(TASKS[name], tmp_path) == "mirror"
+        return
+    assert place_of(TASKS[name], tmp_path) == "not here", "an empty folder is no repository"
+    source = next(s for s in TASKS[name].sources if s.repository == TASKS[name].repository)
+    language, split = next(iter(source.configurations)), next(iter(source.splits))
+    other, own = "another", source.part(split).split
+    for configuration, place in ((other, "not here"), (source.configurations[language], "mirror")):
+        listed(folder, configuration, own)
+        assert place_of(TASKS[name], tmp_path) == "not here", "what is listed is not there"
+        (folder / f"{own}.parquet").write_bytes(b"")
+        assert place_of(TASKS[name], tmp_path) == place
+        (folder / f"{own}.parquet").unlink()
+
+
+def listed(folder: Path, configuration: str, split: str) -> None:
+    """A repository's README that lists one file."""
+    lines = ["---", "configs:", f"- config_name: {configuration}", "  data_files:"]
+    lines += [f"  - split: {split}", f"    path: {split}.parquet", "---", ""]
+    (folder / "README.md").write_text("\n".join(lines))
+
+
+def test_a_mirror_of_tydiqa_by_language_is_a_mirror_of_the_task(tmp_path: Path) -> None:
+    folder = tmp_path / "local" / "tydiqa_goldp"
+    folder.mkdir(parents=True)
+    listed(folder, "fi", "validation")
+    (folder / "validation.parquet").write_bytes(b"")
+    assert place_of(TASKS["tydiqa-goldp"], tmp_path) == "mirror"
+
+
+@needs("google/xtreme")
+def test_a_repository_without_a_tasks_configurations_has_not_the_task() -> None:
+    lacking = [name for name in ("mlqa", "bucc-pairs", "ud-pos-2.5") if place_of(TASKS[name], HUB) != "not here"]
+    assert not lacking and place_of(TASKS["tatoeba"], HUB) == "mirror"
 
 
 def test_xtremes_directory_goes_before_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from suite.tasks.mirror import absent
 from suite.tasks.subsets import SUBSETS
 from suite.tasks.types import Task, TaskKind
 
@@ -40,7 +42,7 @@ class Listing:
 
 
 def place_of(task: Task, hub_root: Path | None) -> Place:
-    """Where a task's data would be read from."""
+    """Where a task's data would be read from; a mirror has a task where it lists any split in any language."""
     if task.repository is None:
         return "embedded"
     directory = os.environ.get("SUITE_XTREME")
@@ -48,7 +50,10 @@ def place_of(task: Task, hub_root: Path | None) -> Place:
         return "xtreme" if (Path(directory).expanduser() / task.xtreme_folder).is_dir() else "not here"
     if hub_root is None:
         return "hub"
-    return "mirror" if (hub_root / task.repository).is_dir() else "not here"
+    if not task.sources:
+        return "mirror" if (hub_root / task.repository).is_dir() else "not here"
+    parts = itertools.product(task.languages, task.splits)
+    return "mirror" if any(not absent(task.sources, *part, hub_root) for part in parts) else "not here"
 
 
 def list_task(task: Task, hub_root: Path | None, languages: Sequence[str]) -> Listing:

@@ -40,7 +40,7 @@ def question_task(
     rows = source.rows
     check_parallel_text(rows, parallel, parallel_text)
     load = partial(load_questions, source, pivot_of(rows, parallel))
-    return source_task(
+    task = source_task(
         rows,
         kind="question answering",
         metric="f1",
@@ -50,6 +50,7 @@ def question_task(
         benchmarks=benchmarks,
         trained_on=trained_on,
     )
+    return task if source.mirrored is None else dataclasses.replace(task, sources=(source.mirrored, rows))
 
 
 def load_questions(
