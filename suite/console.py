@@ -94,8 +94,8 @@ def _points(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def describe_plan(plan: Plan) -> str:
-    """The resolved plan: what will be run, on what, how often."""
+def describe_plan(plan: Plan, lacking: Sequence[str] = ()) -> str:
+    """The resolved plan: what will be run, on what, how often; and, where it cannot be run here, the reasons for it."""
     study, left_out = plan.study, plan.left_out
     subsets = [name for name in study.evaluation.names if name not in left_out]
     lines = [
@@ -116,7 +116,14 @@ def describe_plan(plan: Plan) -> str:
         lines.append(
             f"  unchecked  the hub does not answer, so these could not be looked at: {', '.join(plan.unreached)}"
         )
+    if lacking:
+        more = f"; and {len(lacking) - REASONS_SHOWN} more, see --json" if len(lacking) > REASONS_SHOWN else ""
+        lines.append(f"  cannot run here: {'; '.join(lacking[:REASONS_SHOWN])}{more}")
     return "\n".join(lines)
+
+
+REASONS_SHOWN = 3
+"""Reasons why a plan cannot be run here that it prints."""
 
 
 def _depth(scale: Scale) -> str:

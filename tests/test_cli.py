@@ -16,6 +16,8 @@ from test_study import STUDY
 
 from suite.cli import MISUSED, main
 
+SHARED = Path(os.environ.get("SUITE_HUB") or Path(__file__).parents[2] / "shared" / "hub")
+
 
 @pytest.fixture
 def text(tiny_checkpoint: Path) -> str:
@@ -115,6 +117,51 @@ def test_a_hub_that_does_not_answer_is_said_in_one_line_and_stops_runs_alone(tex
     assert len(refused.stderr.splitlines()) == 1 and "these are not on this machine" in refused.stderr
     study.write_text(study.read_text(encoding="utf-8").replace('"zh"', '"xx"'), encoding="utf-8")
     assert suite("check").returncode == MISUSED
+
+
+def test_a_checkpoint_that_the_mirror_lacks_is_said_by_check_and_stops_runs(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUITE_HUB", str(tmp_path))
+    hub = f'"FacebookAI/xlm-roberta-base"\nrevision = "{"01" * 20}"'
+    named = re.sub(r'checkpoint = ".*"', f"checkpoint = {hub}", text, count=1)
+    assert check(named, tmp_path) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cannot run here: ")]
+    assert len(said) == 1 and "the hub mirror has no 'FacebookAI/xlm-roberta-base': copy" in said[0]
+    for verb in ("run", "tune", "refit"):
+        assert main([verb, str(tmp_path / "study.toml"), "--quiet"]) == MISUSED
+        assert "the hub mirror has no 'FacebookAI/xlm-roberta-base'" in capsys.readouterr().err
+    assert check(named.replace("FacebookAI/", "./FacebookAI/"), tmp_path) == MISUSED
+    assert check(named.replace("01" * 20, "main"), tmp_path) == MISUSED
+
+
+def test_data_that_the_mirror_lacks_is_said_by_check(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "facebook" / "xnli"
+    for name in ("train", "validation", "test"):
+        (folder / "en").mkdir(parents=True, exist_ok=True)
+        (folder / "en" / f"{name}.parquet").write_bytes(b"no table")
+    card = ["---", "configs:", "- config_name: en", "  data_files:"]
+    card += [f"  - split: {name}\n    path: en/{name}.parquet" for name in ("train", "validation", "test")]
+    (folder / "README.md").write_text("\n".join([*card, "---", ""]))
+    monkeypatch.setenv("SUITE_HUB", str(tmp_path))
+    other = text.replace('name = "home-intents"', 'name = "xnli"')
+    assert check(other, tmp_path, "--json") == 0
+    lacking = json.loads(capsys.readouterr().out)["lacking"]
+    assert lacking == [f"task 'xnli': the hub mirror {tmp_path} has no facebook/xnli {c}/test" for c in ("de", "zh")]
+    assert check(other, tmp_path) == 0
+    assert "  cannot run here: task 'xnli': the hub mirror" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not (SHARED / "google/xtreme").is_dir(), reason="no copy of google/xtreme; set SUITE_HUB")
+def test_data_that_is_refused_when_loaded_is_said_by_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUITE_HUB", str(SHARED))
+    assert main(["check", str(Path(__file__).parent.parent / "studies" / "tatoeba-me5.toml")]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cannot run here: ")]
+    assert len(said) == 1 and "one of them is sorted" in said[0]
 
 
 def test_a_decoder_is_refused(
