@@ -158,6 +158,41 @@ def test_the_verb_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert "download" in legend
 
 
+def test_a_damaged_file_costs_the_listing_no_other_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "xquad").mkdir()
+    answer = {"text": 5, "answer_start": 0}
+    asked = {"context": "a", "qas": [{"id": "1", "question": "b", "answers": [answer]}]}
+    (tmp_path / "xquad" / "xquad.en.json").write_text(json.dumps({"data": [{"paragraphs": [asked]}]}))
+    monkeypatch.setenv("SUITE_XTREME", str(tmp_path))
+    assert main(["tasks"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[1 : 1 + len(TASKS)]] == list(TASKS)
+    assert f"xquad damaged: en/test: {tmp_path}/xquad/xquad.en.json: question 1 has 5 there" in out
+    one = list_task(TASKS["xquad"], None, ["en"])
+    assert one.place == "damaged" and one.damage in out
+    fallen = dataclasses.replace(TASKS["xquad"], load=never_foreseen)
+    assert list_task(fallen, None, ["en"]).damage == "en/test: KeyError: 'paragraphs'; get the file anew"
+
+
+def never_foreseen(language: str, split: str, hub_root: Path | None) -> Examples:
+    raise KeyError("paragraphs")
+
+
+def test_a_damaged_table_of_a_mirror_is_told_in_one_line_with_a_remedy(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "google" / "xquad"
+    folder.mkdir(parents=True)
+    listed(folder, "xquad.en", "validation")
+    (folder / "validation.parquet").write_bytes(b"no table")
+    one = list_task(TASKS["xquad"], tmp_path, ["en"])
+    assert one.place == "damaged" and one.damage.endswith("; copy what the hub has there, or unset SUITE_HUB")
+    assert str(folder) in one.damage and "\n" not in one.damage
+    assert "validation.parquet" not in capfd.readouterr().err, "the library's own lines are not among ours"
+
+
 def test_the_verb_shows_one_task_with_each_language(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks", "paws-x-dev"]) == 0
     text = capsys.readouterr().out

@@ -307,7 +307,7 @@ def test_items_that_are_none_are_refused_in_one_line(tmp_path: Path, change: Tab
 
 def test_ids_that_repeat_are_refused(tmp_path: Path) -> None:
     root = copa_mirror(tmp_path, et=copa_rows(60, "et") | {"idx": [1, *range(1, 60)]})
-    with pytest.raises(ValueError, match="unique, got 1 repeated of 60"):
+    with pytest.raises(ValueError, match="unique, 1 of 60 are repeated; repair"):
         TASKS["xcopa"].load("et", "test", root)
 
 

@@ -159,7 +159,7 @@ def test_a_question_that_is_asked_again_has_a_number(tmp_path: Path) -> None:
 
 def test_ids_that_repeat_elsewhere_are_refused(tmp_path: Path) -> None:
     root = put(tmp_path, "local/tydiqa_goldp", {("fi", "validation"): [*FINNISH, FINNISH[3]]})
-    with pytest.raises(ValueError, match="ids are unique, got 1 repeated of 41"):
+    with pytest.raises(ValueError, match="ids are unique, 1 of 41 are repeated; repair"):
         TYDIQA.load("fi", "test", root)
 
 
@@ -259,6 +259,20 @@ def test_damaged_files_are_refused_in_one_line(xtreme: Callable[[str, bytes], Pa
     with pytest.raises(ValueError, match=law) as refusal:
         TYDIQA.load("fi", "test", None)
     assert str(refusal.value).startswith(str(path)) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "law"),
+    [(5, 0, "has 5 there"), ("Ada", "x", "has 'x' there"), (None, 0, "has None there"), ("Ada", 1.5, "has 1.5 there")],
+)
+def test_an_answer_is_a_text_and_a_number(
+    xtreme: Callable[[str, bytes], Path], text: object, start: object, law: str
+) -> None:
+    odd = {**FINNISH[3], "answers": {"text": [text], "answer_start": [start]}}
+    path = xtreme(DEV, as_json([*FINNISH[:3], odd]))
+    with pytest.raises(ValueError, match=rf"question 4 {law}, but an answer is a text and the number.*; repair") as no:
+        TYDIQA.load("fi", "test", None)
+    assert str(no.value).startswith(str(path)) and "\n" not in str(no.value)
 
 
 def test_a_renamed_file_is_found_and_an_absent_one_named(xtreme: Callable[[str, bytes], Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -48,7 +48,7 @@ class Task:
     """The task whose training set trains and whose validation set selects, where this one has neither."""
     xtreme_folder: str = ""
     """Its folder in the directory that XTREME's download script makes; empty where it is not read from there."""
-    sources: tuple[HubSource, ...] = ()
+    sources: tuple[HubSource, ...] = field(default=(), hash=False)
     """Where its rows are on the hub; of several that have a language, the first that a mirror holds."""
     load: Load
     parallel_text: LoadParallel
