@@ -119,6 +119,18 @@ def test_a_hub_that_does_not_answer_is_said_in_one_line_and_stops_runs_alone(tex
     assert suite("check").returncode == MISUSED
 
 
+def test_a_module_of_the_working_directory_is_found_by_the_script_too(text: str, tmp_path: Path) -> None:
+    (tmp_path / "my_lab.py").write_text("from suite.methods import METHODS\n"
+                                        "PLAIN = METHODS['random-perturbation']\n")  # fmt: skip
+    named = text.replace('name = "random-perturbation"', 'name = "my_lab:PLAIN"')
+    assert named != text
+    (tmp_path / "study.toml").write_text(named)
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONSAFEPATH": "1"}
+    script = "import sys; from suite.cli import main; sys.exit(main(['check', 'study.toml', '--quiet']))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=here, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_checkpoint_that_the_mirror_lacks_is_said_by_check_and_stops_runs(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
