@@ -95,13 +95,15 @@ def _points(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def describe_plan(plan: Plan) -> str:
-    """The resolved plan: what will be run, on what, how often."""
-    study = plan.study
+def describe_plan(plan: Plan, lacking: Sequence[str] = ()) -> str:
+    """The resolved plan: what will be run, on what, how often; and, where it cannot be run here, the reasons for it."""
+    study, left_out = plan.study, plan.left_out
+    subsets = [name for name in study.evaluation.names if name not in left_out]
     lines = [
         f"{study.name}: {study.question}",
         f"  task       {plan.task.name} ({plan.task.licence}), {study.task.source} to {', '.join(study.task.targets)}",
-        f"  subsets    {', '.join(study.evaluation.names) or 'none'}{_attack(study)}",
+        f"  subsets    {', '.join(subsets) or 'none'}{_attack(study)}",
+        *(f"  left out   {name}: defined for {those}, not for {plan.task.name}" for name, those in left_out.items()),
         *(f"  scale      {s.name}: {s.checkpoint}{_depth(s)}" for s in plan.scales),
         *(f"  method     {m.name}{_space(m.parameters)}" for m in plan.methods),
         f"  tuned      learning rate {_value(study.train.learning_rate)}, "
@@ -115,7 +117,14 @@ def describe_plan(plan: Plan) -> str:
         lines.append(
             f"  unchecked  the hub does not answer, so these could not be looked at: {', '.join(plan.unreached)}"
         )
+    if lacking:
+        more = f"; and {len(lacking) - REASONS_SHOWN} more, see --json" if len(lacking) > REASONS_SHOWN else ""
+        lines.append(f"  cannot run here: {'; '.join(lacking[:REASONS_SHOWN])}{more}")
     return "\n".join(lines)
+
+
+REASONS_SHOWN = 3
+"""Reasons why a plan cannot be run here that it prints."""
 
 
 def _depth(scale: Scale) -> str:

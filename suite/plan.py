@@ -12,12 +12,14 @@ from pathlib import Path
 from suite.kinds import KINDS
 from suite.methods import check_hyperparameters, hyperparameters, resolve_method
 from suite.models.checkpoints import CheckpointFacts, check_checkpoint
-from suite.models.repositories import HubUnreachableError
+from suite.models.repositories import HubUnreachableError, NotMirroredError
 from suite.naming import unknown
 from suite.spec import StudySpec
-from suite.tasks import Task, resolve_subset, resolve_task
+from suite.tasks import Task, resolve_subset, resolve_task, subsets_left_out
 from suite.tasks.code_mixing import check_lexicon
 from suite.tasks.external import check_external
+from suite.tasks.listing import place_of
+from suite.tasks.mirror import absent
 from suite.tasks.synonyms import load_synonyms
 from suite.tasks.xtreme import xtreme_root
 from suite.texts import training_task
@@ -39,6 +41,13 @@ class Plan:
     unreached: tuple[str, ...] = ()
     """Checkpoints of the chosen scales that are not on this machine while the hub does not answer: all else has been
     checked."""
+    unmirrored: tuple[str, ...] = ()
+    """Why checkpoints of the chosen scales cannot be read that are pinned on the hub and that the mirror has not."""
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Named subsets that are not defined for the task, to what they are defined for."""
+        return subsets_left_out(self.study.evaluation, self.task)
 
     @property
     def tuning_runs(self) -> int:
@@ -70,11 +79,52 @@ def plan(study: StudySpec, scales: tuple[str, ...] = (), methods: tuple[str, ...
     task = _check_task(study)
     found = {scale.name: _check_scale(study, scale, root) for scale in study.scale}
     _check_alignment(study)
-    _check_disk(study, [facts for facts in found.values() if facts])
+    _check_disk(study, [facts for facts in found.values() if isinstance(facts, CheckpointFacts)])
     chosen_scales = tuple(study.find_scale(name) for name in dict.fromkeys(scales)) or study.scale
     chosen_methods = tuple(study.find_method(name) for name in dict.fromkeys(methods)) or study.method
-    unreached = tuple(dict.fromkeys(scale.checkpoint for scale in chosen_scales if not found[scale.name]))
-    return Plan(study=study, task=task, scales=chosen_scales, methods=chosen_methods, unreached=unreached)
+    of_chosen = [(scale.checkpoint, found[scale.name]) for scale in chosen_scales]
+    return Plan(
+        study=study,
+        task=task,
+        scales=chosen_scales,
+        methods=chosen_methods,
+        unreached=tuple(dict.fromkeys(name for name, facts in of_chosen if isinstance(facts, HubUnreachableError))),
+        unmirrored=tuple(dict.fromkeys(str(facts) for _, facts in of_chosen if isinstance(facts, NotMirroredError))),
+    )
+
+
+def unloadable(plan: Plan) -> list[str]:
+    """Why data of a study cannot be loaded here, a reason each; nothing is downloaded.
+
+    A mirror is asked for all that is learnt and reported by what it lists; what is reported is loaded besides.
+    """
+    study, task = plan.study, plan.task
+    root, trained, source = hub_root(study.hub), training_task(study.task), study.task.source
+    learnt = [(trained, source, "train"), (trained, source, study.tune.select_on)]
+    learnt += [(resolve_task(study.task.intermediate), source, "train")] if study.task.intermediate else []
+    here = [language for language in study.task.languages if language in task.languages]
+    reported = [(task, language, study.evaluation.report_on) for language in here]
+    lacking = [(one, _absent(one, language, split, root)) for one, language, split in (*learnt, *reported)]
+    reasons = [f"task {one.name!r}: the hub mirror {root} has no {name}" for one, name in lacking if name]
+    if not reasons and place_of(task, root) in ("mirror", "xtreme"):
+        refused = [why for _, language, split in reported if (why := _refused(task, language, split, root))]
+        more = f" (and {len(refused) - 1} more of {len(here)} languages)" if len(refused) > 1 else ""
+        reasons = [f"task {task.name!r}: {why}{more}" for why in refused[:1]]
+    return list(dict.fromkeys(reasons))
+
+
+def _absent(task: Task, language: str, split: str, root: Path | None) -> str:
+    """What of a task's data the mirror lacks; empty where it has it, or the data is not read from a mirror."""
+    elsewhere = root is None or (os.environ.get("SUITE_XTREME") and task.xtreme_folder)
+    return "" if elsewhere or root is None else absent(task.sources, language, split, root)
+
+
+def _refused(task: Task, language: str, split: str, root: Path | None) -> str:
+    try:
+        task.load(language, split, root)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _check_task(study: StudySpec) -> Task:
@@ -162,20 +212,26 @@ def _check_kind(study: StudySpec, task: Task, trained: Task) -> None:
         )
 
 
-def _check_scale(study: StudySpec, scale: Scale, root: Path | None) -> CheckpointFacts | None:
-    """What is known of a scale's checkpoint; none where the hub, which would have to be asked, does not answer."""
-    facts: CheckpointFacts | None = None
+def _check_scale(
+    study: StudySpec, scale: Scale, root: Path | None
+) -> CheckpointFacts | HubUnreachableError | NotMirroredError:
+    """What is known of a scale's checkpoint; why nothing is, where it is not here and may well exist."""
+    facts: CheckpointFacts | HubUnreachableError | NotMirroredError
+    layers = scale.layers
     try:
         facts = check_checkpoint(scale.checkpoint, revision=scale.revision, layers=scale.layers, hub_root=root)
-    except HubUnreachableError:
-        pass
+    except HubUnreachableError as error:
+        facts = error
+    except NotMirroredError as error:
+        facts = NotMirroredError(f"scale {scale.name!r}: {error}")
     except ValueError as error:
         raise ValueError(f"scale {scale.name!r}: {error}") from None
-    if facts:
+    if isinstance(facts, CheckpointFacts):
         _check_length(study, scale, facts)
         _check_layer(study, scale, facts)
+        layers = facts.layers
     for method in study.method:
-        check_method(method, facts.layers if facts else scale.layers)
+        check_method(method, layers)
     return facts
 
 

@@ -59,7 +59,7 @@ def load_texts(spec: TaskSpec, select_on: str, evaluation: EvaluationSpec, pairs
     """
     task = resolve_task(spec.name)
     trained = training_task(spec)
-    chosen = study_subsets(evaluation)
+    chosen = study_subsets(evaluation, task)
     reported: list[Examples] = []
     here = [language for language in spec.languages if language in task.languages]
     whole = {language: task.load(language, evaluation.report_on, root) for language in here}

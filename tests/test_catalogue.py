@@ -72,8 +72,42 @@ def test_nothing_is_downloaded(name: str) -> None:
 @pytest.mark.parametrize("name", ON_THE_HUB)
 def test_a_mirror_has_a_task_or_it_is_not_here(name: str, tmp_path: Path) -> None:
     assert list_task(dataclasses.replace(TASKS[name], load=never), tmp_path, ["en"]).place == "not here"
-    (tmp_path / str(TASKS[name].repository)).mkdir(parents=True)
-    assert place_of(TASKS[name], tmp_path) == "mirror"
+    folder = tmp_path / str(TASKS[name].repository)
+    folder.mkdir(parents=True)
+    if not TASKS[name].sources:  # read from files that no configuration lists
+        assert place_of(TASKS[name], tmp_path) == "mirror"
+        return
+    assert place_of(TASKS[name], tmp_path) == "not here", "an empty folder is no repository"
+    source = next(s for s in TASKS[name].sources if s.repository == TASKS[name].repository)
+    language, split = next(iter(source.configurations)), next(iter(source.splits))
+    other, own = "another", source.part(split).split
+    for configuration, place in ((other, "not here"), (source.configurations[language], "mirror")):
+        listed(folder, configuration, own)
+        assert place_of(TASKS[name], tmp_path) == "not here", "what is listed is not there"
+        (folder / f"{own}.parquet").write_bytes(b"")
+        assert place_of(TASKS[name], tmp_path) == place
+        (folder / f"{own}.parquet").unlink()
+
+
+def listed(folder: Path, configuration: str, split: str) -> None:
+    """A repository's README that lists one file."""
+    lines = ["---", "configs:", f"- config_name: {configuration}", "  data_files:"]
+    lines += [f"  - split: {split}", f"    path: {split}.parquet", "---", ""]
+    (folder / "README.md").write_text("\n".join(lines))
+
+
+def test_a_mirror_of_tydiqa_by_language_is_a_mirror_of_the_task(tmp_path: Path) -> None:
+    folder = tmp_path / "local" / "tydiqa_goldp"
+    folder.mkdir(parents=True)
+    listed(folder, "fi", "validation")
+    (folder / "validation.parquet").write_bytes(b"")
+    assert place_of(TASKS["tydiqa-goldp"], tmp_path) == "mirror"
+
+
+@needs("google/xtreme")
+def test_a_repository_without_a_tasks_configurations_has_not_the_task() -> None:
+    lacking = [name for name in ("mlqa", "bucc-pairs", "ud-pos-2.5") if place_of(TASKS[name], HUB) != "not here"]
+    assert not lacking and place_of(TASKS["tatoeba"], HUB) == "mirror"
 
 
 def test_xtremes_directory_goes_before_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +156,41 @@ def test_the_verb_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
         assert TASKS[name].source in line
         assert line.index("embedded" if TASKS[name].repository is None else "hub  ") == head.index("here")
     assert "download" in legend
+
+
+def test_a_damaged_file_costs_the_listing_no_other_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "xquad").mkdir()
+    answer = {"text": 5, "answer_start": 0}
+    asked = {"context": "a", "qas": [{"id": "1", "question": "b", "answers": [answer]}]}
+    (tmp_path / "xquad" / "xquad.en.json").write_text(json.dumps({"data": [{"paragraphs": [asked]}]}))
+    monkeypatch.setenv("SUITE_XTREME", str(tmp_path))
+    assert main(["tasks"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[1 : 1 + len(TASKS)]] == list(TASKS)
+    assert f"xquad damaged: en/test: {tmp_path}/xquad/xquad.en.json: question 1 has 5 there" in out
+    one = list_task(TASKS["xquad"], None, ["en"])
+    assert one.place == "damaged" and one.damage in out
+    fallen = dataclasses.replace(TASKS["xquad"], load=never_foreseen)
+    assert list_task(fallen, None, ["en"]).damage == "en/test: KeyError: 'paragraphs'; get the file anew"
+
+
+def never_foreseen(language: str, split: str, hub_root: Path | None) -> Examples:
+    raise KeyError("paragraphs")
+
+
+def test_a_damaged_table_of_a_mirror_is_told_in_one_line_with_a_remedy(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "google" / "xquad"
+    folder.mkdir(parents=True)
+    listed(folder, "xquad.en", "validation")
+    (folder / "validation.parquet").write_bytes(b"no table")
+    one = list_task(TASKS["xquad"], tmp_path, ["en"])
+    assert one.place == "damaged" and one.damage.endswith("; copy what the hub has there, or unset SUITE_HUB")
+    assert str(folder) in one.damage and "\n" not in one.damage
+    assert "validation.parquet" not in capfd.readouterr().err, "the library's own lines are not among ours"
 
 
 def test_the_verb_shows_one_task_with_each_language(capsys: pytest.CaptureFixture[str]) -> None:

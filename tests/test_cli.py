@@ -17,6 +17,8 @@ from test_study import STUDY
 
 from suite.cli import MISUSED, main
 
+SHARED = Path(os.environ.get("SUITE_HUB") or Path(__file__).parents[2] / "shared" / "hub")
+
 
 @pytest.fixture
 def text(tiny_checkpoint: Path) -> str:
@@ -214,6 +216,63 @@ def test_settings_of_workers_without_an_executor_are_refused(
     assert f"{options[0]} is of workers, and --executor names none" in capsys.readouterr().err
 
 
+def test_a_module_of_the_working_directory_is_found_by_the_script_too(text: str, tmp_path: Path) -> None:
+    (tmp_path / "my_lab.py").write_text("from suite.methods import METHODS\n"
+                                        "PLAIN = METHODS['random-perturbation']\n")  # fmt: skip
+    named = text.replace('name = "random-perturbation"', 'name = "my_lab:PLAIN"')
+    assert named != text
+    (tmp_path / "study.toml").write_text(named)
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONSAFEPATH": "1"}
+    script = "import sys; from suite.cli import main; sys.exit(main(['check', 'study.toml', '--quiet']))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=here, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_checkpoint_that_the_mirror_lacks_is_said_by_check_and_stops_runs(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUITE_HUB", str(tmp_path))
+    hub = f'"FacebookAI/xlm-roberta-base"\nrevision = "{"01" * 20}"'
+    named = re.sub(r'checkpoint = ".*"', f"checkpoint = {hub}", text, count=1)
+    assert check(named, tmp_path) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cannot run here: ")]
+    assert len(said) == 1 and "the hub mirror has no 'FacebookAI/xlm-roberta-base': copy" in said[0]
+    for verb in ("run", "tune", "refit"):
+        assert main([verb, str(tmp_path / "study.toml"), "--quiet"]) == MISUSED
+        assert "the hub mirror has no 'FacebookAI/xlm-roberta-base'" in capsys.readouterr().err
+    assert check(named.replace("FacebookAI/", "./FacebookAI/"), tmp_path) == MISUSED
+    assert check(named.replace("01" * 20, "main"), tmp_path) == MISUSED
+
+
+def test_data_that_the_mirror_lacks_is_said_by_check(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "facebook" / "xnli"
+    for name in ("train", "validation", "test"):
+        (folder / "en").mkdir(parents=True, exist_ok=True)
+        (folder / "en" / f"{name}.parquet").write_bytes(b"no table")
+    card = ["---", "configs:", "- config_name: en", "  data_files:"]
+    card += [f"  - split: {name}\n    path: en/{name}.parquet" for name in ("train", "validation", "test")]
+    (folder / "README.md").write_text("\n".join([*card, "---", ""]))
+    monkeypatch.setenv("SUITE_HUB", str(tmp_path))
+    other = text.replace('name = "home-intents"', 'name = "xnli"')
+    assert check(other, tmp_path, "--json") == 0
+    lacking = json.loads(capsys.readouterr().out)["lacking"]
+    assert lacking == [f"task 'xnli': the hub mirror {tmp_path} has no facebook/xnli {c}/test" for c in ("de", "zh")]
+    assert check(other, tmp_path) == 0
+    assert "  cannot run here: task 'xnli': the hub mirror" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not (SHARED / "google/xtreme").is_dir(), reason="no copy of google/xtreme; set SUITE_HUB")
+def test_data_that_is_refused_when_loaded_is_said_by_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SUITE_HUB", str(SHARED))
+    assert main(["check", str(Path(__file__).parent.parent / "studies" / "tatoeba-me5.toml")]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cannot run here: ")]
+    assert len(said) == 1 and "one of them is sorted" in said[0]
+
+
 def test_a_decoder_is_refused(
     text: str, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +307,19 @@ def test_a_part_of_the_plan_can_be_chosen(text: str, tmp_path: Path, capsys: pyt
     assert json.loads(capsys.readouterr().out)["runs"] == 5
     assert check(text, tmp_path, "--scale", "1-layers") == MISUSED
     assert "did you mean '1-layer'" in capsys.readouterr().err
+
+
+def test_a_subset_that_the_task_has_not_is_said_to_be_left_out(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = text.replace('"char-noise"', '"generalised", "char-noise"', 1)
+    assert check(named, tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  left out   generalised: defined for xnli, xnli-dev, paws-x, paws-x-dev, not for home-intents" in lines
+    assert not any("generalised" in line for line in lines if line.startswith("  subsets"))
+    assert check(named, tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == {"generalised": "xnli, xnli-dev, paws-x, paws-x-dev"}
+    assert check(text, tmp_path) == 0 and "left out" not in capsys.readouterr().out
 
 
 def test_every_study_of_the_repository_loads_and_resolves(capsys: pytest.CaptureFixture[str]) -> None:

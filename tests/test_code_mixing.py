@@ -186,7 +186,8 @@ def test_each_rate_is_an_entry_that_takes_the_studys_lexicon(tmp_path: Path) -> 
     assert all(SUBSETS[entry.name] is entry for entry in CODE_MIXED)
     folder = save(tmp_path, {"de-en": KNOWN})
     clean = examples(["the big dog sees"] * 30)
-    chosen = study_subsets(EvaluationSpec(subsets=("char-noise", "code-mixed-25", "code-mixed"), lexicon=folder))
+    named = EvaluationSpec(subsets=("char-noise", "code-mixed-25", "code-mixed"), lexicon=folder)
+    chosen = study_subsets(named, TASKS["sib200"])
     assert [subset.name for subset in chosen] == ["char-noise", "code-mixed-25", "code-mixed"]
     assert chosen[0] is SUBSETS["char-noise"] and chosen[2] is SUBSETS["code-mixed"]
     found, same = chosen[1].examples(TASKS["sib200"], None, clean, {}, 0), build(25, folder, clean)

@@ -307,7 +307,7 @@ def test_items_that_are_none_are_refused_in_one_line(tmp_path: Path, change: Tab
 
 def test_ids_that_repeat_are_refused(tmp_path: Path) -> None:
     root = copa_mirror(tmp_path, et=copa_rows(60, "et") | {"idx": [1, *range(1, 60)]})
-    with pytest.raises(ValueError, match="unique, got 1 repeated of 60"):
+    with pytest.raises(ValueError, match="unique, 1 of 60 are repeated; repair"):
         TASKS["xcopa"].load("et", "test", root)
 
 
@@ -349,6 +349,18 @@ def test_half_a_character_is_replaced_and_counted(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SUITE_XTREME", str(tmp_path))
     found = TASKS["copa"].load("en", "test", None)
     assert found.texts[3] == "a light \ufffd" and "1 texts with half a character" in found.note
+
+
+def test_an_item_without_its_id_is_refused_with_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "xcopa" / "test.et.jsonl"
+    lines(path, copa_rows(12))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    del rows[3]["idx"], rows[7]["idx"]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    monkeypatch.setenv("SUITE_XTREME", str(tmp_path))
+    with pytest.raises(ValueError, match=r"every row has 'idx', but 2 of 12 have not, the first is row 4; get") as no:
+        TASKS["xcopa"].load("et", "test", None)
+    assert "\n" not in str(no.value)
 
 
 def siqa_rows(count: int) -> dict[str, list[Any]]:

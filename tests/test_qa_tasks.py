@@ -159,7 +159,7 @@ def test_a_question_that_is_asked_again_has_a_number(tmp_path: Path) -> None:
 
 def test_ids_that_repeat_elsewhere_are_refused(tmp_path: Path) -> None:
     root = put(tmp_path, "local/tydiqa_goldp", {("fi", "validation"): [*FINNISH, FINNISH[3]]})
-    with pytest.raises(ValueError, match="ids are unique, got 1 repeated of 41"):
+    with pytest.raises(ValueError, match="ids are unique, 1 of 41 are repeated; repair"):
         TYDIQA.load("fi", "test", root)
 
 
@@ -220,6 +220,7 @@ def test_marks_and_halves_of_characters_are_told(xtreme: Callable[[str, bytes], 
     assert found.note == (
         "tydiqa-goldp-v1.1-dev/tydiqa.goldp.fi.dev.json: halves of characters replaced in 2 texts"
         " and 1 questions with a byte-order mark in a text and a byte-order mark before the file"
+        " and 41 questions, published are 782"
     )
     assert len(found.fingerprint) == 64
 
@@ -260,6 +261,20 @@ def test_damaged_files_are_refused_in_one_line(xtreme: Callable[[str, bytes], Pa
     assert str(refusal.value).startswith(str(path)) and "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "law"),
+    [(5, 0, "has 5 there"), ("Ada", "x", "has 'x' there"), (None, 0, "has None there"), ("Ada", 1.5, "has 1.5 there")],
+)
+def test_an_answer_is_a_text_and_a_number(
+    xtreme: Callable[[str, bytes], Path], text: object, start: object, law: str
+) -> None:
+    odd = {**FINNISH[3], "answers": {"text": [text], "answer_start": [start]}}
+    path = xtreme(DEV, as_json([*FINNISH[:3], odd]))
+    with pytest.raises(ValueError, match=rf"question 4 {law}, but an answer is a text and the number.*; repair") as no:
+        TYDIQA.load("fi", "test", None)
+    assert str(no.value).startswith(str(path)) and "\n" not in str(no.value)
+
+
 def test_a_renamed_file_is_found_and_an_absent_one_named(xtreme: Callable[[str, bytes], Path]) -> None:
     xtreme(DEV.replace("goldp.fi", "fi"), as_json(FINNISH))
     assert len(TYDIQA.load("fi", "test", None)) == 40
@@ -270,6 +285,12 @@ def test_a_renamed_file_is_found_and_an_absent_one_named(xtreme: Callable[[str, 
 def test_another_number_of_questions_than_published_is_told(xtreme: Callable[[str, bytes], Path]) -> None:
     xtreme("xquad/xquad.en.json", as_json(ENGLISH))
     assert XQUAD.load("en", "test", None).note == "xquad/xquad.en.json: 60 questions, published are 1190"
+    xtreme(DEV, as_json(FINNISH))
+    assert TYDIQA.load("fi", "test", None).note.endswith("fi.dev.json: 40 questions, published are 782")
+    for code, published in {"en": 11_590, "de": 4517}.items():
+        name = f"test-context-{code}-question-{code}.json"
+        xtreme(f"mlqa/MLQA_V1/test/{name}", as_json(ENGLISH))
+        assert TASKS["mlqa"].load(code, "test", None).note == f"test/{name}: 60 questions, published are {published}"
 
 
 # Translations

@@ -147,6 +147,24 @@ def test_nothing_at_all_still_exports_a_summary(tmp_path: Path) -> None:
     assert [p.name for p in export(STUDY, [], Results(), tmp_path)] == ["summary.md"]
 
 
+@pytest.mark.parametrize(
+    ("task", "subsets", "advised"),
+    [("home-intents", (), None), ("xnli-dev", (), True), ("xnli-dev", ("generalised",), False)],
+)
+def test_a_subset_is_advised_where_it_is_defined_and_not_named(
+    task: str, subsets: tuple[str, ...], advised: bool | None, tmp_path: Path
+) -> None:
+    study = dataclasses.replace(
+        STUDY,
+        task=dataclasses.replace(STUDY.task, name=task),
+        evaluation=dataclasses.replace(STUDY.evaluation, subsets=subsets),
+    )
+    export(study, [], Results(), tmp_path)
+    text = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert ("no pairs in two languages were measured" in text) == (advised is not None)
+    assert ("in evaluation.subsets" in text) == bool(advised)
+
+
 def test_files_of_what_is_left_out_are_removed(tmp_path: Path) -> None:
     for name in ("deltas.csv", "notes.txt"):
         (tmp_path / name).write_text("old", encoding="utf-8")

@@ -449,6 +449,20 @@ def test_a_question_without_a_sentence_or_a_translation_is_dropped_and_counted(t
     assert "vi.json: 1 questions dropped whose answer begins in no sentence" in found.note
 
 
+def test_half_a_character_is_replaced_where_it_stands_and_counted(tmp_path: Path) -> None:
+    folder = lareqa_files(tmp_path / "google-research-datasets" / "lareqa" / "xquad-r")
+    whole = TASKS["lareqa"].load("de", "test", tmp_path)
+    broken = xquad_r("de")
+    first = broken["data"][0]["paragraphs"][0]
+    first["context"] = "\ud83d" + first["context"][1:]
+    first["qas"][0]["question"] += " \udc00"
+    (folder / "de.json").write_text(json.dumps(broken))
+    found = TASKS["lareqa"].load("de", "test", tmp_path)
+    assert len(found.fingerprint) == 64 and found.ids == whole.ids, "no break moved, and every text can be written"
+    assert found.texts[0] == f"{whole.texts[0]} \ufffd"
+    assert "de.json: halves of characters replaced in 2 texts" in found.note
+
+
 # A study
 
 STUDY = """

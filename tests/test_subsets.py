@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.tasks import SUBSETS, TASKS, Examples, Subset
+from suite.evaluation_spec import EvaluationSpec
+from suite.tasks import SUBSETS, TASKS, Examples, Subset, study_subsets, subsets_left_out
 from suite.tasks.code_mixing import CODE_MIXED, with_lexicon, word_spans
 from suite.tasks.home_intents import LABELS, LANGUAGES
 from suite.tasks.lexicon import donors
@@ -71,6 +72,25 @@ def lexicon(task: str, language: str) -> str:
         rows = "".join(f"{word}\t{donor}{word}\n" for word in words)
         (folder / f"{language}-{donor}.txt").write_text(rows, encoding="utf-8")
     return str(folder)
+
+
+EVERYWHERE = Subset(
+    name="everywhere",
+    description="Every clean item as it is.",
+    provenance="slice",
+    defined_for=("xnli",),
+    same_items=True,
+    build=lambda task, language, hub_root, clean, seed: clean,
+)
+"""A subset of somebody's own that would give examples of any task."""
+
+
+def test_a_subset_is_of_no_study_whose_task_it_is_not_defined_for() -> None:
+    named = EvaluationSpec(subsets=("test_subsets:EVERYWHERE", "polarity-pairs", "char-noise"))
+    assert [subset.name for subset in study_subsets(named, TASKS["sib200"])] == ["char-noise"]
+    assert [subset.name for subset in study_subsets(named, TASKS["xnli"])] == ["everywhere", "char-noise"]
+    left_out = {"test_subsets:EVERYWHERE": "xnli", "polarity-pairs": "home-intents"}
+    assert subsets_left_out(named, TASKS["sib200"]) == left_out
 
 
 def make(subset: Subset, task: str, examples: Examples, seed: int) -> Examples | None:

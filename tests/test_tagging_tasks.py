@@ -208,6 +208,26 @@ def test_parts_of_speech_are_read_alike(tmp_path: Path, xtreme: Path) -> None:
     assert content(UD_POS.load("en", "test", None)) == content(ours)
 
 
+@pytest.mark.parametrize(
+    ("task", "language", "published"),
+    [(PAN_X, "en", 10_000), (PAN_X, "sw", 1000), (PAN_X, "qu", 100), (UD_POS, "de", 22_458), (UD_POS, "wo", None)],
+)
+def test_a_file_that_was_cut_at_the_end_of_a_line_is_told_with_counts(
+    xtreme: Path, task: Task, language: str, published: int | None
+) -> None:
+    tag, other = ("B-PER", "O") if task is PAN_X else ("PROPN", "VERB")
+    whole = "".join(f"Ada{i}\t{tag}\nleft\t{other}\n\n" for i in range(20))
+    path = xtreme / ("panx" if task is PAN_X else "udpos") / f"test-{language}.tsv"
+    counted = f"sentences, published are {published}"
+    path.write_text(whole)
+    found = task.load(language, "test", None)
+    assert (f"20 {counted}" in found.note) == (published is not None) and "may be cut" not in found.note
+    path.write_text(whole[: whole.index("left", whole.index("Ada15"))])
+    torn = task.load(language, "test", None)
+    assert "no empty line after the last sentence, which may be cut" in torn.note
+    assert (f"16 {counted}" in torn.note) == (published is not None)
+
+
 FILE = b"Ada\tB-PER\nLovelace\tI-PER\n\nOslo\tB-LOC\n.\tO\n"
 
 
@@ -216,6 +236,7 @@ FILE = b"Ada\tB-PER\nLovelace\tI-PER\n\nOslo\tB-LOC\n.\tO\n"
     [
         (b"Ada\nLovelace\n\nOslo\n", "none of the 3 words has a tag, as XTREME's preprocessing hides"),
         (b"Ada\t\nLovelace\t\n", "none of the 2 words has a tag"),
+        (b"Ada\tO\n\n" * 12, "all 12 words have the tag 'O', as XTREME's preprocessing hides"),
         (FILE[:-3], "the file was cut in row 5, which has no tag and no line end"),
         (FILE.replace(b"Oslo\t", b"Oslo "), r"but 1 of 4 rows are not, the first is row 4 with 1 columns"),
         (FILE.replace(b"B-LOC", b"B-LOC\tx"), r"but 1 of 4 rows are not, the first is row 4 with 3 columns"),

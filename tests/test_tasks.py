@@ -196,7 +196,7 @@ def test_a_hub_entry_reads_named_labels_and_joins_by_id(tmp_path: Path) -> None:
         (ROWS | {"label": ["a", "b", None]}, r"1 of 3 rows \(missing label: 1\)"),
         (ROWS | {"label": [0, 1, 2]}, "1 of 3 labels"),
         (ROWS | {"text": ["one", "", None]}, r"2 of 3 rows \(empty text: 2\)"),
-        (ROWS | {"key": ["7", "7", "8"]}, "unique, got 1 repeated of 3"),
+        (ROWS | {"key": ["7", "7", "8"]}, "unique, 1 of 3 are repeated; repair"),
         ({"text": ROWS["text"], "key": ROWS["key"]}, r"lacks the columns \['label'\], it has \['key', 'text'\]"),
     ],
 )

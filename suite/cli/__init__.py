@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from suite import __version__
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads that wait for one another give their core up sooner than libgomp lets them. With another process on one of
     # two cores a 4-layer trial takes 29 s instead of 48 s, on a quiet machine as long as before (10 s).
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    _find_modules_here()
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
@@ -58,6 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = (str(root).strip().splitlines() or ["no message"])[0]
         where = "SUITE_DEBUG=1 shows where"
         return _complain(f"{type(root).__name__}: {first}; no finished run is lost ({where})", FAILED)
+
+
+def _find_modules_here() -> None:
+    """Let a study name modules of the working directory: `python -m suite` looks there anyway, the script does not."""
+    with suppress(OSError):  # a directory that was deleted
+        here = os.getcwd()
+        if not {"", here} & {*sys.path}:
+            sys.path.append(here)
 
 
 def _complain(line: str, code: int) -> int:

@@ -51,8 +51,9 @@ def describe_tasks(listings: Sequence[Listing]) -> str:
         [
             *lines,
             "",
+            *(f"{one.name} damaged: {one.damage}" for one in listings if one.damage),
             f"sizes: examples of the first language; {ABSENT} where they cannot be known from here without a download",
-            "here: embedded, under SUITE_HUB (mirror), under SUITE_XTREME (xtreme), downloaded (hub), or not here",
+            "here: embedded, under SUITE_HUB (mirror) or SUITE_XTREME (xtreme), downloaded (hub), not here, or damaged",
             "suite tasks NAME shows one task's languages, labels and subsets",
         ]
     )

@@ -43,9 +43,11 @@ def check(arguments: argparse.Namespace) -> int:
     from suite.storage import home
 
     plan = load(arguments)
+    from suite.plan import unloadable
     from suite.tracking import check_tracking, tracking_uri
     from suite.tuning import check_storage
 
+    lacking = [*plan.unmirrored, *unloadable(plan)]
     check_tracking(tracking_uri(plan.study.tracking, home()))
     check_storage(plan.study.tune.storage)
     costs = []
@@ -56,12 +58,12 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from suite.canonical import to_json
 
-        costs_json = [to_json(c) for c in costs]
-        emit({"study": to_json(plan.study), "runs": plan.runs, "unreached": plan.unreached, "costs": costs_json})
+        found = {"runs": plan.runs, "left_out": plan.left_out, "unreached": plan.unreached, "lacking": lacking}
+        emit({"study": to_json(plan.study), **found, "costs": [to_json(c) for c in costs]})
     elif not arguments.quiet:
         from suite.console import describe_costs, describe_plan
 
-        print(describe_plan(plan))
+        print(describe_plan(plan, lacking))
         if costs:
             print(describe_costs(costs))
     return DONE
@@ -174,6 +176,8 @@ def pipeline_of(arguments: argparse.Namespace, *, tuning: bool = False, refits: 
         raise ValueError(
             f"the hub does not answer and these are not on this machine: {names}; try again, or use a mirror"
         )
+    if (tuning or refits) and plan.unmirrored:
+        raise ValueError("; ".join(plan.unmirrored))
     from suite.console import ProgressBar
     from suite.pipeline import Pipeline
     from suite.storage import home

@@ -35,16 +35,20 @@ class HubUnreachableError(ValueError):
     """The hub gave no answer: whether it has a repository is not known."""
 
 
+class NotMirroredError(ValueError):
+    """The hub mirror has not a repository that the hub could be asked for, at a pinned commit."""
+
+
 def find_repository(
     checkpoint: str, *, revision: str | None = None, hub_root: Path | None = None, files: tuple[str, ...] = READ
 ) -> Path:
     """Directory with these files of a checkpoint: the one named, that of the mirror, or that of a download.
 
-    Raises ValueError for a directory that does not exist, a repository that the mirror `hub_root` lacks, and a hub
-    repository that is not pinned to a commit or not given; HubUnreachableError where the hub does not answer at all.
-    With a mirror the hub is never asked.
+    Raises ValueError for a directory that does not exist, a repository that the mirror `hub_root` lacks (as
+    NotMirroredError where it is pinned), and a hub repository that is not pinned to a commit or not given;
+    HubUnreachableError where the hub does not answer at all. With a mirror the hub is never asked.
     """
-    return _local(checkpoint, hub_root) or _hub(checkpoint, revision, files)
+    return _local(checkpoint, revision, hub_root) or _hub(checkpoint, revision, files)
 
 
 def file_hashes(directory: Path) -> dict[str, str]:
@@ -54,7 +58,7 @@ def file_hashes(directory: Path) -> dict[str, str]:
     return {path.name: _sha256(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats}
 
 
-def _local(checkpoint: str, hub_root: Path | None) -> Path | None:
+def _local(checkpoint: str, revision: str | None, hub_root: Path | None) -> Path | None:
     """An existing directory, or that of a hub id in the local mirror; none for a hub id without a mirror."""
     path = Path(checkpoint).expanduser()
     if path.is_dir():
@@ -68,7 +72,9 @@ def _local(checkpoint: str, hub_root: Path | None) -> Path | None:
         return None
     mirrored = hub_root / checkpoint
     if not mirrored.is_dir():
-        raise ValueError(f"the hub mirror has no {checkpoint!r}{_hint(checkpoint)}: copy the repository to {mirrored}")
+        raise (NotMirroredError if COMMIT.fullmatch(revision or "") else ValueError)(
+            f"the hub mirror has no {checkpoint!r}{_hint(checkpoint)}: copy the repository to {mirrored}"
+        )
     return mirrored.resolve()
 
 

@@ -16,7 +16,7 @@ from suite.report.figures import figures
 from suite.report.gather import arms
 from suite.report.latex import to_latex
 from suite.report.page import Plate, write_page
-from suite.report.pair_table import generalised_results
+from suite.report.pair_table import generalised_results, without_pairs
 from suite.report.reference_table import reference_results
 from suite.report.render import to_csv, to_markdown, to_parquet
 from suite.report.result_tables import CLAIMS, RESULT_TABLES, verdicts_table
@@ -140,7 +140,7 @@ class _Report:
     listed: dict[str, str] = field(default_factory=dict)
     """File names of a table or figure, as the summary lists them, to what they hold."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Stem of a table or figure to why it is not there."""
+    """Stem of a table or figure to why it is not there; empty where the study's task has nothing for it."""
     tables: list[Table] = field(default_factory=list)
     plates: list[Plate] = field(default_factory=list)
 
@@ -158,7 +158,8 @@ def _add_tables(report: _Report, study: StudySpec, records: Sequence[RunRecord],
             report.tables.append(table)
             report.add(table.name, table.title.removeprefix(f"{study.name}: "), files)
         else:
-            report.left_out[table.name] = _WITHOUT_ROWS.get(table.name, "nothing to show yet")
+            why = _WITHOUT_ROWS.get(table.name, "nothing to show yet")
+            report.left_out[table.name] = without_pairs(study) if table.name == "generalised" else why
 
 
 def _add_figures(report: _Report, drawn: Mapping[str, Drawn]) -> None:

@@ -13,7 +13,7 @@ from suite.records import RunRecord
 from suite.report.figures import INK, WIDTH, TooLittleData, panels, style
 from suite.report.gather import Comparisons
 from suite.report.heat_figure import LEVELS, Colours, by_family, diverging
-from suite.report.pair_table import Matrix, matrices
+from suite.report.pair_table import Matrix, matrices, without_pairs
 from suite.report.table import number_text
 from suite.spec import StudySpec
 
@@ -38,7 +38,7 @@ def generalised(study: StudySpec, records: Sequence[RunRecord], comparisons: Com
     """
     found = matrices(study, records)
     if not found:
-        raise TooLittleData("no pairs in two languages were measured; name `generalised` in evaluation.subsets")
+        raise TooLittleData(without_pairs(study))
     scales = [s.name for s in study.scale if any(s.name == scale for scale, _ in found)]
     methods = [m.name for m in study.method if any(m.name == method for _, method in found)]
     columns = max(2, len(methods))

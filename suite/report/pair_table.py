@@ -14,9 +14,12 @@ from suite.report.gather import Arm, Comparisons, over_seeds, refits
 from suite.report.signature import signature
 from suite.report.table import PERCENT, Cell, Column, Table, Value, rounded, settled
 from suite.spec import StudySpec
+from suite.tasks import SUBSETS, TASKS
 
 Floats = NDArray[np.float64]
 MEAN = "mean"
+PAIRED = ("generalised", "generalised-all")
+"""Subsets whose pairs are in two languages."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -87,6 +90,15 @@ def _mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
     there = ~np.isnan(values)
     count = there.sum(axis)
     return np.where(count > 0, np.where(there, values, 0).sum(axis) / np.maximum(count, 1), np.nan)
+
+
+def without_pairs(study: StudySpec) -> str:
+    """Why nothing was measured on pairs in two languages; empty where the study's task has none such."""
+    task = TASKS.get(study.task.name)
+    if task is None or not any(SUBSETS[name].applies_to(task) for name in PAIRED):
+        return ""
+    law = "no pairs in two languages were measured"
+    return law if {*PAIRED} & {*study.evaluation.subsets} else f"{law}; name `generalised` in evaluation.subsets"
 
 
 def generalised_results(study: StudySpec, records: Sequence[RunRecord], comparisons: Comparisons) -> Table:

@@ -40,10 +40,10 @@ def sections(
 ) -> dict[str, list[str]]:
     """Headings to Markdown sentences, the answer first; a section with nothing to say is empty.
 
-    `left_out` is a table's or figure's name to why it is not there.
+    `left_out` is a table's or figure's name to why it is not there; without a reason nothing is missing.
     """
     comparisons = results.comparisons
-    lacking = [*missing(study, records, comparisons), *(f"{name}: {why}" for name, why in left_out.items())]
+    lacking = [*missing(study, records, comparisons), *(f"{name}: {why}" for name, why in left_out.items() if why)]
     weak = [*results.warnings, *warnings_of(study, records)]
     return {
         "Answer": _answer(study, comparisons),

@@ -47,6 +47,7 @@ __all__ = [
     "resolve_subset",
     "resolve_task",
     "study_subsets",
+    "subsets_left_out",
 ]
 
 TASKS: dict[str, Task] = {
@@ -111,10 +112,17 @@ def resolve_subset(name: str) -> Subset:
     return found
 
 
-def study_subsets(evaluation: EvaluationSpec) -> list[Subset]:
-    """The subsets that a study names, with its lexicon where they take one, and then those in files."""
+def study_subsets(evaluation: EvaluationSpec, task: Task) -> list[Subset]:
+    """The subsets of a study that are defined for its task: those it names, with its lexicon, and those in files."""
     named = [with_lexicon(resolve_subset(name), evaluation.lexicon) for name in evaluation.subsets]
-    return named + [external_subset(external) for external in evaluation.external]
+    chosen = named + [external_subset(external) for external in evaluation.external]
+    return [subset for subset in chosen if subset.applies_to(task)]
+
+
+def subsets_left_out(evaluation: EvaluationSpec, task: Task) -> dict[str, str]:
+    """The named subsets that are not defined for a task, to what they are defined for."""
+    named = [(name, resolve_subset(name)) for name in evaluation.subsets]
+    return {name: ", ".join(subset.defined_for) for name, subset in named if not subset.applies_to(task)}
 
 
 def _resolve(name: str, kind: str) -> object:

@@ -107,7 +107,7 @@ def _from_xtreme(source: BitextSource, folder: Path, language: str, split: str) 
     lengths = {column: len(lines) for column, lines in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{folder / made}: line i of one file translates line i of the other, but there are {lengths}")
-    oddities += miscounted(lengths[OWN], rows.xtreme.published.get(language))
+    oddities += miscounted(lengths[OWN], rows.xtreme.rows(split, language))
     return file_table(folder / made, folder.name, columns, oddities, kept="rows in their published order")
 
 

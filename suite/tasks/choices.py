@@ -146,14 +146,28 @@ def _table(source: ChoiceSource, language: str, split: str, hub_root: Path | Non
         path = first_of(folder, names, rows.name)
         wanted = (*rows.text_columns, *source.choices, *rows.other_columns)
         table = read_json_lines(
-            rows, path, {name: source.keys.get(name, name) for name in wanted}, rows.xtreme.published.get(split)
+            rows, path, {name: source.keys.get(name, name) for name in wanted}, rows.xtreme.rows(split, language)
         )
+        _check_ids(table, rows)
         return _named(table, rows)
     table = read_hub(rows, language, split, hub_root)
     for name in source.choices:
         own = read_hub(dataclasses.replace(rows, text=name, pair=None), language, split, hub_root)
         table = dataclasses.replace(table, columns={**table.columns, name: own.columns[name]})
+    _check_ids(table, rows)
     return table
+
+
+def _check_ids(table: Table, rows: HubSource) -> None:
+    """Refuse items without an id, which nothing would hold against the items that they translate."""
+    if rows.id is None:
+        return
+    nameless = [i for i, name in enumerate(table.columns[rows.id], start=1) if name is None]
+    if nameless:
+        raise ValueError(
+            f"{table.where}: every row has {rows.id!r}, but {len(nameless)} of {len(table.columns[rows.id])} have not, "
+            f"the first is row {nameless[0]}; get the published file"
+        )
 
 
 def _named(table: Table, rows: HubSource) -> Table:

@@ -1,18 +1,21 @@
 """Tagged sentences in the directory that XTREME's `download_data.sh` makes: a word, a tab and its tag on each line.
 
-A line of nothing ends a sentence; the last one may lack it. The script strips every line before it is read again, so
-that a no-break space that is a word gives its place to its tag; here a line is split at the tab, whatever is in it.
+A line of nothing ends a sentence; the last one may lack it, which is told, as a file that was cut lacks it. The script
+strips every line before it is read again, so that a no-break space that is a word gives its place to its tag; here a
+line is split at the tab, whatever is in it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from suite.tasks.reading import Table
 from suite.tasks.source import HubSource
-from suite.tasks.text_files import end_of, file_table, first_of, read_text, split_lines
+from suite.tasks.text_files import end_of, file_table, first_of, miscounted, read_text, split_lines
+from suite.tasks.xtreme import FEWEST_OF_ONE_LABEL
 
 
 def read_conll(source: HubSource, folder: Path, language: str, split: str) -> Table:
@@ -39,7 +42,9 @@ def read_conll(source: HubSource, folder: Path, language: str, split: str) -> Ta
         source.text: [[word for word, _ in sentence] for sentence in sentences],
         source.label: [[tag.strip() for _, tag in sentence] for sentence in sentences],
     }
-    return file_table(path, folder.name, columns, oddities + unended)
+    oddities += (*unended, *miscounted(len(sentences), source.xtreme.rows(split, language), "sentences"))
+    oddities += () if not rows[-1] else ("no empty line after the last sentence, which may be cut",)
+    return file_table(path, folder.name, columns, oddities)
 
 
 def _sentences(rows: Sequence[list[str]]) -> list[list[list[str]]]:
@@ -57,11 +62,13 @@ def _check_widths(rows: Sequence[list[str]], path: Path, ended: bool) -> None:
     words = [(i, row) for i, row in enumerate(rows, start=1) if row]
     if not words:
         raise ValueError(f"{path}: the file has no word; get it anew")
-    if all(len(row) == 1 or not row[1].strip() for _, row in words):
+    tags = Counter(row[1].strip() if len(row) > 1 else "" for _, row in words)
+    if len(tags) == 1 and ("" in tags or len(words) >= FEWEST_OF_ONE_LABEL):
+        (only,) = tags
+        law = f"all {len(words)} words have the tag {only!r}" if only else f"none of the {len(words)} words has a tag"
         raise ValueError(
-            f"{path}: none of the {len(words)} words has a tag, as XTREME's preprocessing hides those of its test "
-            "files; put the published tags into the second column, or unset SUITE_XTREME to read the split from the "
-            "hub, which has them"
+            f"{path}: {law}, as XTREME's preprocessing hides those of its test files; put the published tags into the "
+            "second column, or unset SUITE_XTREME to read the split from the hub, which has them"
         )
     wrong = [(i, len(row)) for i, row in words if len(row) != 2]
     if wrong == [(len(rows), 1)] and not ended:

@@ -97,5 +97,10 @@ def _load(language: str, split: str, hub_root: Path | None) -> Examples:
     return _TRANSLATED.load(language, split, hub_root)
 
 
-XCOPA = dataclasses.replace(_TRANSLATED, languages=(ENGLISH, *_TRANSLATED.languages), load=_load)
+XCOPA = dataclasses.replace(
+    _TRANSLATED,
+    languages=(ENGLISH, *_TRANSLATED.languages),
+    sources=(*_TRANSLATED.sources, COPA_SOURCE.rows),
+    load=_load,
+)
 """English is COPA's 100 labelled items: neither a translation of the 500 test items, nor in XTREME-R's average."""

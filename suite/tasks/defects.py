@@ -33,6 +33,13 @@ def usable(found: Sequence[str | None], droppable: Collection[str], where: str, 
     return keep
 
 
+def check_unique(ids: Sequence[str], where: str) -> None:
+    """Refuse rows of which two have one id, as a ValueError of one line with counts."""
+    repeated = len(ids) - len({*ids})
+    if repeated:
+        raise ValueError(f"{where}: ids are unique, {repeated} of {len(ids)} are repeated; repair the file")
+
+
 def dropped(found: Sequence[str | None], *, unit: str = "row") -> tuple[int, str]:
     """How many rows have a defect, and the words for it with the count of each."""
     defects = [defect for defect in found if defect]

@@ -33,6 +33,7 @@ def source_task(
         variant_of=variant_of,
         trained_on=trained_on,
         xtreme_folder=source.xtreme.folder if source.xtreme else "",
+        sources=(source,),
         load=load,
         parallel_text=parallel_text,
     )

@@ -14,28 +14,37 @@ from suite.tasks.tagging import tagged_task
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 SUBSETS = ("char-noise", "unseen-entities")
 
+FEWER = {
+    **dict.fromkeys(("af", "az", "bn", "hi", "kk", "ml", "mr", "ms", "sw", "ta", "te", "tl", "ur"), 1000),
+    **dict.fromkeys(("gu", "jv", "my", "pa", "qu", "yo"), 100),
+}
+"""Sentences of a validation or test split where there are fewer than 10,000."""
+
+_XTREME = (
+    *("en", "af", "ar", "bg", "bn", "de", "el", "es", "et", "eu", "fa", "fi", "fr", "he", "hi", "hu", "id"),
+    *("it", "ja", "jv", "ka", "kk", "ko", "ml", "mr", "ms", "my", "nl", "pt", "ru", "sw", "ta", "te", "th"),
+    *("tl", "tr", "ur", "vi", "yo", "zh"),
+)
+_ADDED = ("az", "gu", "lt", "pa", "pl", "qu", "ro", "uk")
+_SIZES = {code: FEWER.get(code, 10_000) for code in (*_XTREME, *_ADDED)}
+
 SOURCE = HubSource(
     name="pan-x",
     repository="google/xtreme",
     revision=UNPINNED,
-    configurations={
-        code: f"PAN-X.{code}"
-        for code in (
-            *("en", "af", "ar", "bg", "bn", "de", "el", "es", "et", "eu", "fa", "fi", "fr", "he", "hi", "hu", "id"),
-            *("it", "ja", "jv", "ka", "kk", "ko", "ml", "mr", "ms", "my", "nl", "pt", "ru", "sw", "ta", "te", "th"),
-            *("tl", "tr", "ur", "vi", "yo", "zh"),
-        )
-    },
+    configurations={code: f"PAN-X.{code}" for code in _XTREME},
     labels=LABELS,
     licence="ODC-By-1.0",
     text="tokens",
     label="ner_tags",
-    xtreme=XtremeFiles(folder="panx", labels=LABELS, published={}),  # other sizes in other languages
+    xtreme=XtremeFiles(
+        folder="panx", labels=LABELS, published={"train": {"en": 20_000}, "validation": _SIZES, "test": _SIZES}
+    ),
 )
 WIKIANN = dataclasses.replace(
     SOURCE,
     repository="unimelb-nlp/wikiann",
-    configurations={code: code for code in ("az", "gu", "lt", "pa", "pl", "qu", "ro", "uk")},
+    configurations={code: code for code in _ADDED},
 )
 """The same splits of all WikiANN: the languages that XTREME-R added are not in XTREME's repository."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from suite.tasks.characters import BYTE_ORDER_MARK, mended
-from suite.tasks.defects import dropped, note_on, usable
+from suite.tasks.defects import check_unique, dropped, note_on, usable
 from suite.tasks.examples import Answer
 from suite.tasks.reading import Table
 from suite.tasks.source import HubSource
@@ -93,16 +93,20 @@ def usable_questions(table: Table, source: QuestionSource, split: str) -> Questi
     texts = [_whole(text, put_right) for text in table.columns[rows.text]]
     same: dict[str, str] = {}  # a context is held once: SQuAD asks 4.6 questions of each
     contexts = [same.setdefault(c := _whole(text, put_right), c) for text in table.columns[str(rows.pair)]]
-    claims = [_claims(cell) for cell in table.columns[rows.label]]
+    claims = [
+        _claims(cell, f"{table.where}: question {i}") for i, cell in enumerate(table.columns[rows.label], start=1)
+    ]
     _check_answered(claims, table.where)
     right = [_standing(claimed, context, put_right) for claimed, context in zip(claims, contexts, strict=True)]
     found = [_defect(*row) for row in zip(texts, contexts, claims, right, strict=True)]
     keep = usable(found, source.droppable, table.where, unit="question")
     names = _named(texts, contexts) if split in source.unnamed else table.columns[str(rows.id)]
+    ids = tuple(str(names[i]) for i in keep)
+    check_unique(ids, table.where)
     return Questions(
         where=table.where,
         source=table.source,
-        ids=tuple(str(names[i]) for i in keep),
+        ids=ids,
         texts=tuple(texts[i] for i in keep),
         contexts=tuple(contexts[i] for i in keep),
         answers=tuple(right[i] for i in keep),
@@ -119,13 +123,24 @@ def _whole(text: Any, put_right: _PutRight) -> str:
     return whole
 
 
-def _claims(cell: Any) -> list[Claim]:
-    """The answers of a cell as the hub stores them: a list of texts and one of starts."""
+def _claims(cell: Any, where: str) -> list[Claim]:
+    """The answers of a cell as the hub stores them: a list of texts and one of starts.
+
+    Raises:
+        ValueError: one line: another text or start, or not as many of both.
+    """
     if not isinstance(cell, Mapping):
         return []
     texts, starts = (cell.get(name) or () for name in ("text", "answer_start"))
+    wrong = [text for text in texts if not isinstance(text, str)]
+    wrong += [start for start in starts if not isinstance(start, int | None)]
+    if wrong or len(texts) != len(starts):
+        what = f"has {wrong[0]!r} there" if wrong else f"has {len(texts)} texts and {len(starts)} numbers"
+        raise ValueError(
+            f"{where} {what}, but an answer is a text and the number of the character where it begins; repair the file"
+        )
     there = zip(texts, starts, strict=True)
-    return [(mended(text), -1 if start is None else int(start)) for text, start in there]
+    return [(mended(text), -1 if start is None else start) for text, start in there]
 
 
 def _check_answered(claims: Sequence[Sequence[Claim]], where: str) -> None:

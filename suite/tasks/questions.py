@@ -40,7 +40,7 @@ def question_task(
     rows = source.rows
     check_parallel_text(rows, parallel, parallel_text)
     load = partial(load_questions, source, pivot_of(rows, parallel))
-    return source_task(
+    task = source_task(
         rows,
         kind="question answering",
         metric="f1",
@@ -50,6 +50,7 @@ def question_task(
         benchmarks=benchmarks,
         trained_on=trained_on,
     )
+    return task if source.mirrored is None else dataclasses.replace(task, sources=(source.mirrored, rows))
 
 
 def load_questions(
@@ -86,7 +87,7 @@ def _questions(source: QuestionSource, language: str, split: str, hub_root: Path
     if folder is not None and rows.xtreme is not None:
         names = [rows.xtreme.files[split], source.renamed.get(split, rows.xtreme.files[split])]
         files = [name.format(language=language) for name in names]
-        table = read_squad(rows, folder, files, rows.xtreme.published.get(split))
+        table = read_squad(rows, folder, files, rows.xtreme.rows(split, language))
     elif source.mirrored is not None and hub_root is not None and (hub_root / source.mirrored.repository).is_dir():
         table = read_hub(source.mirrored, language, split, hub_root)
     else:

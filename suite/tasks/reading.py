@@ -91,13 +91,17 @@ def _table(
     elif not mirror.is_dir():
         raise ValueError(f"the hub mirror {hub_root} has no repository {repository}; add it there or unset SUITE_HUB")
     try:
-        with _no_progress_bars():
+        with _quiet():
             return _load(repository if mirror is None else str(mirror), configuration, split, revision)
     except (ValueError, OSError, RuntimeError) as error:
         place = mirror or f"{repository} on the hub"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        remedy = "" if mirror else "; set SUITE_HUB to a local mirror that has it"
-        raise ValueError(f"cannot read {configuration}/{split} from {place}: {reason}{remedy}") from None
+        remedy = (
+            "copy what the hub has there, or unset SUITE_HUB"
+            if mirror
+            else "set SUITE_HUB to a local mirror that has it"
+        )
+        raise ValueError(f"cannot read {configuration}/{split} from {place}: {reason.rstrip('.')}; {remedy}") from None
 
 
 @lru_cache(maxsize=128)
@@ -147,14 +151,17 @@ def _load(path: str, configuration: str, split: str, revision: str | None) -> py
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Bars of a library do not belong among the lines of a study; they are as they were afterwards."""
+def _quiet() -> Iterator[None]:
+    """Bars and lines of a library do not belong among those of a study; they are as they were afterwards."""
     from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from datasets.utils.logging import CRITICAL, get_verbosity, set_verbosity
 
-    before = are_progress_bars_disabled()
+    bars, verbosity = not are_progress_bars_disabled(), get_verbosity()
     disable_progress_bars()
+    set_verbosity(CRITICAL)  # a damaged file is told by the error
     try:
         yield
     finally:
-        if not before:
+        set_verbosity(verbosity)
+        if bars:
             enable_progress_bars()

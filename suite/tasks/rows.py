@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from suite.tasks.characters import BYTE_ORDER_MARK, CSV_QUOTED
-from suite.tasks.defects import dropped, note_on, usable
+from suite.tasks.defects import check_unique, dropped, note_on, usable
 from suite.tasks.reading import Table
 from suite.tasks.source import Defect, HubSource
 from suite.tasks.text_column import pick_texts
@@ -56,6 +56,7 @@ def usable_rows(table: Table, source: HubSource, split: str) -> Rows:
     keep = usable(found, source.droppable, where)
     body = [i for i, defect in enumerate(found) if defect != "header row"]
     ids = {i: str(columns[source.id][i]) if source.id else row_id(split, n) for n, i in enumerate(body)}
+    check_unique([ids[i] for i in keep], where)
     kept = [pick_texts(column, keep if len(keep) < len(column) else range(len(keep))) for column in texts]
     return Rows(
         where=where,

@@ -81,8 +81,9 @@ class XtremeFiles:
     """In the download directory."""
     labels: tuple[str, ...]
     """What stands for each of the source's labels, in their order."""
-    published: Mapping[str, int]
-    """Split of the repository to its rows in every language; another number is told in the run's warnings."""
+    published: Mapping[str, int | Mapping[str, int]]
+    """Split of the repository to its rows, in every language or by language; another number is told in the run's
+    warnings, and of what is not listed none is known."""
     files: Mapping[str, str] = field(
         default_factory=lambda: {
             "train": "train-{language}.tsv",
@@ -93,6 +94,11 @@ class XtremeFiles:
     """Split of the repository to the file of a language."""
     first_id: int = 1
     """Id of the first row, where the repository has a column of ids: they count the rows."""
+
+    def rows(self, split: str, language: str) -> int | None:
+        """Rows of the published file; none where that is not known."""
+        found = self.published.get(split)
+        return found if found is None or isinstance(found, int) else found.get(language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ def tagged_task(
         benchmarks=benchmarks,
         variant_of=variant_of,
     )
-    return dataclasses.replace(task, languages=tuple(dict.fromkeys(_languages(sources))))
+    return dataclasses.replace(task, languages=tuple(dict.fromkeys(_languages(sources))), sources=sources)
 
 
 def load_tagged(sources: Sequence[HubSource], language: str, split: str, hub_root: Path | None) -> Examples:

@@ -40,7 +40,7 @@ _SOURCE = BitextSource(
         xtreme=XtremeFiles(
             folder="tatoeba",
             labels=(),
-            published={language: FEWER.get(language, 1000) for language in CODES},
+            published={"validation": {language: FEWER.get(language, 1000) for language in CODES}},
             files={"validation": "{language}-en.{language}"},
         ),
     ),

@@ -149,7 +149,7 @@ def read_json_lines(source: HubSource, path: Path, keys: Mapping[str, str], publ
     if not rows:
         raise ValueError(f"{path}: the file is empty; get it anew")
     columns = {column: [row.get(key) for row in rows] for column, key in keys.items()}
-    halves = sum(_mend(column) for column in columns.values())
+    halves = sum(mend(column) for column in columns.values())
     oddities += (f"{halves} texts with half a character",) if halves else ()
     oddities += miscounted(len(rows), published)
     return file_table(path, path.parent.name, columns, oddities)
@@ -163,7 +163,7 @@ def _parsed(text: str, where: str) -> Any:
         raise ValueError(f"{where} {cut} ({error.msg} at character {error.pos}); get the file anew") from None
 
 
-def _mend(column: list[Any]) -> int:
+def mend(column: list[Any]) -> int:
     """Put the replacement character for halves of characters, in place; the number of texts that had some."""
     broken = [i for i, text in enumerate(column) if isinstance(text, str) and mended(text) != text]
     for i in broken:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from suite.tasks.examples import SPLITS, Examples, ParallelText
+from suite.tasks.source import HubSource
 
 Provenance = Literal["native", "published perturbation", "slice", "synthetic", "model in the loop"]
 """How a subset came to be: written by people, a perturbation from the literature, a part of the data, generated, or
@@ -47,6 +48,8 @@ class Task:
     """The task whose training set trains and whose validation set selects, where this one has neither."""
     xtreme_folder: str = ""
     """Its folder in the directory that XTREME's download script makes; empty where it is not read from there."""
+    sources: tuple[HubSource, ...] = field(default=(), hash=False)
+    """Where its rows are on the hub; of several that have a language, the first that a mirror holds."""
     load: Load
     parallel_text: LoadParallel
 

@@ -85,7 +85,7 @@ def read_xtreme(source: HubSource, folder: Path, language: str, split: str) -> T
     columns[source.label] = _labels(columns[source.label], files, path, ended)
     if source.id is not None:
         columns[source.id] = list(range(files.first_id, files.first_id + len(rows)))
-    oddities += (*unended, *unquoted, *miscounted(len(rows), files.published.get(split)))
+    oddities += (*unended, *unquoted, *miscounted(len(rows), files.rows(split, language)))
     return file_table(path, folder.name, columns, oddities)
 
 
