@@ -83,6 +83,10 @@ class Pipeline:
         """
         return Crowd.of(self.plan, self.runner).bests()
 
+    def barren(self) -> list[str]:
+        """Every chosen (scale, method) that is not refitted, as none of its trials completed, and the remedy."""
+        return Crowd.of(self.plan, self.runner).barren()
+
     def refit(self) -> Iterator[RunRecord]:
         """Every look at an untouched checkpoint and every refit; ended ones are read, not run."""
         crowd = Crowd.of(self.plan, self.runner)

@@ -130,8 +130,17 @@ class Crowd:
         return cls(plan, runner, claims, searches)
 
     def bests(self) -> list[Best]:
-        """The best configurations; ValueError while tuning has not ended for one of them."""
-        return [search.best() for search in self.searches]
+        """The best configurations, of those that have one.
+
+        Raises:
+            ValueError: tuning has not ended for one of them, or no trial of any completed.
+        """
+        fruitful = [search for search in self.searches if not search.barren()]
+        return [search.best() for search in fruitful or self.searches]
+
+    def barren(self) -> list[str]:
+        """Every (scale, method) that cannot be refitted, as none of its trials completed, and the remedy."""
+        return [why for search in self.searches if (why := search.barren())]
 
     def tuning(self) -> Iterator[Work]:
         """Tuning trials that may be run by now, those whose record was deleted included."""
@@ -142,7 +151,7 @@ class Crowd:
     def anything(self) -> Iterator[Work]:
         """Those, and the refits of every (scale, method) whose tuning has ended."""
         yield from self.tuning()
-        bests = [search.best() for search in self.searches if not search.left()]
+        bests = [search.best() for search in self.searches if not search.left() and not search.barren()]
         yield from refit_works(self.runner, self.claims, bests, self.plan.scales)
 
 

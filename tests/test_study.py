@@ -237,3 +237,17 @@ def test_refitting_before_tuning_is_refused(study_file: Path, cache_dir: Path, t
     _, err = call(["refit", str(study_file)], tmp_path, cache_dir, code=2)
     assert "run `suite tune` first" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_method_whose_every_trial_fails_is_named_and_stops_no_other(
+    study_file: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "diverging.toml"
+    study.write_text(
+        study_file.read_text().replace("radius = { low = 0.02, high = 0.2, log = true }", "radius = 1e308")
+    )
+    part = ["--scale", "1-layer", "--method", "standard", "--method", "adversarial", "--to", str(tmp_path / "results")]
+    _, err = call(["run", str(study), *part], tmp_path, cache_dir, code=1)
+    assert err.splitlines()[-1].startswith("suite: 1-layer adversarial: none of 2 tuning trials completed; widen")
+    refits = [r for r in records(tmp_path) if r.spec.phase == "refit"]
+    assert {(r.spec.method, r.state) for r in refits} == {("standard", "complete")} and len(refits) == 2

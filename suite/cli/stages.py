@@ -78,7 +78,8 @@ def tune(arguments: argparse.Namespace) -> int:
 def refit(arguments: argparse.Namespace) -> int:
     """Retrain the best configurations on fresh seeds."""
     with pipeline_of(arguments, refits=True) as pipeline:
-        return finish(arguments, ended_runs(arguments, pipeline.refit()))
+        code = finish(arguments, ended_runs(arguments, pipeline.refit()))
+        return _tell_barren(pipeline) or code
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -117,7 +118,16 @@ def run(arguments: argparse.Namespace) -> int:
         except NothingToCompare as nothing:
             print(f"suite: {nothing}", file=sys.stderr)
         code = _exported(arguments, pipeline)
-        return code or (FAILED if any(r.state == "failed" and r.spec.phase == "refit" for r in records) else DONE)
+        failed = any(r.state == "failed" and r.spec.phase == "refit" for r in records)
+        return _tell_barren(pipeline) or code or (FAILED if failed else DONE)
+
+
+def _tell_barren(pipeline: Pipeline) -> int:
+    """Name what could not be refitted, while all else went on; the exit code."""
+    barren = pipeline.barren()
+    for line in barren:
+        print(f"suite: {line}; the rest of the study went on without it", file=sys.stderr)
+    return FAILED if barren else DONE
 
 
 def _all_runs(arguments: argparse.Namespace, pipeline: Pipeline) -> list[RunRecord]:

@@ -177,12 +177,22 @@ class Search:
         if left:
             ended = f"{wanted - len(left)} of {wanted} tuning trials have ended"
             raise ValueError(f"{what}: {ended}; run `suite tune` first")
-        trials = self.study.get_trials(deepcopy=False)[:wanted]
-        complete = [t for t in trials if t.state is TrialState.COMPLETE]
+        complete = self._complete_trials()
         if not complete:
-            raise ValueError(f"{what}: none of {wanted} tuning trials completed; widen the ranges")
+            raise ValueError(self.barren())
         values = np.array([t.value for t in complete], dtype=float)
         return self._as_best(complete[int(values.argmax())], float(values.max()))
+
+    def barren(self) -> str:
+        """Why there will be no best configuration: every trial has ended and none completed; empty otherwise."""
+        if self._best is not None or self.left() or self._complete_trials():
+            return ""
+        what = f"{self.scale.name} {self.method.name}"
+        return f"{what}: none of {self.runner.study.tune.trials} tuning trials completed; widen the ranges"
+
+    def _complete_trials(self) -> list[FrozenTrial]:
+        trials = self.study.get_trials(deepcopy=False)[: self.runner.study.tune.trials]
+        return [trial for trial in trials if trial.state is TrialState.COMPLETE]
 
     def _as_best(self, winner: FrozenTrial, selection: float) -> Best:
         chosen = {name: winner.params.get(name, value) for name, value in self.space.items()}
