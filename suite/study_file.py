@@ -113,7 +113,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
     for place, part in enumerate(loc):
         if isinstance(part, int):
             written += f"[{part}]"
-        elif place and (part in _UNION_TAGS or part.startswith("tuple[") or part == "parameters"):
+        elif place and (part in _UNION_TAGS or part.startswith(("tuple[", "literal[")) or part == "parameters"):
             continue
         else:
             key = part if part.replace("-", "_").isidentifier() else repr(part)

@@ -192,7 +192,7 @@ def _optimiser(classifier: Classifier, spec: TrialSpec) -> torch.optim.AdamW:
     encoder = [p for p in classifier.encoder.parameters() if p.requires_grad]
     encoder += [] if classifier.trained_words is None else [classifier.trained_words]
     head = list(classifier.head.parameters())
-    rates = [(encoder, spec.learning_rate), (head, spec.train.head_learning_rate)]
+    rates = [(encoder, spec.learning_rate), (head, spec.head_learning_rate)]
     groups: list[dict[str, Any]] = []
     for parameters, peak in rates:
         for decayed in (True, False):

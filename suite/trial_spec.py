@@ -154,7 +154,8 @@ class TrainSpec:
     """Of the encoder's matrix products in training; weights, moments, losses and evaluation are fp32."""
     learning_rate: float | Range
     """Peak rate of the encoder; linear warm-up, then linear decay to 0."""
-    head_learning_rate: float = 1e-3
+    head_learning_rate: float | Literal["encoder"] = 1e-3
+    """Peak rate of the classification layer; `encoder` is the encoder's own, as scale or trial have it."""
     warmup: float = 0.1
     """Share of the updates spent warming up, 0 to 1."""
     weight_decay: float = 0.0
@@ -183,7 +184,8 @@ class TrainSpec:
         law(0 <= self.warmup <= 1, f"warmup is 0 to 1, got {self.warmup}")
         law(self.weight_decay >= 0, f"weight_decay is not negative, got {self.weight_decay}")
         law(self.clip_norm > 0, f"clip_norm is positive, got {self.clip_norm}")
-        law(self.head_learning_rate > 0, f"head_learning_rate is positive, got {self.head_learning_rate}")
+        head = self.head_learning_rate
+        law(isinstance(head, str) or head > 0, f'head_learning_rate is positive, or "encoder", got {head}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +260,12 @@ class TrialSpec(_Digested):
         except AttributeError:
             object.__setattr__(self, "_digest", digest(to_json(self)))
             return self._digest
+
+    @property
+    def head_learning_rate(self) -> float:
+        """Peak rate of the classification layer."""
+        named = self.train.head_learning_rate
+        return self.learning_rate if isinstance(named, str) else named
 
     @property
     def run_id(self) -> str:

@@ -326,6 +326,14 @@ def test_every_parameter_is_in_one_group_and_only_matrices_decay() -> None:
         assert group["peak"] == (0.5 if name.startswith("head") else 1e-3), name
 
 
+def test_a_head_at_the_encoders_rate_follows_it_at_every_scale_and_trial() -> None:
+    for rate in (2e-5, 3e-5):
+        groups = _optimiser(
+            make_classifier(), make_trial(learning_rate=rate, head_learning_rate="encoder")
+        ).param_groups
+        assert {group["peak"] for group in groups} == {rate}
+
+
 @pytest.mark.parametrize("bound", [0.01, 1.0, 1e6])
 def test_clipping_is_pytorchs(bound: float) -> None:
     ours, theirs = make_classifier(), make_classifier()

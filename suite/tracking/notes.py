@@ -72,7 +72,7 @@ def _recipe(spec: TrialSpec) -> str:
     own = ", ".join(f"{name} {value}" for name, value in spec.hyperparameters.items())
     return (
         f"Checkpoint `{spec.scale.checkpoint}`, {_layers(spec)}; {train.epochs} epochs, batch size {train.batch_size}, "
-        f"learning rate {spec.learning_rate:g} (head {train.head_learning_rate:g}), seed {spec.seed}"
+        f"learning rate {spec.learning_rate:g} (head {spec.head_learning_rate:g}), seed {spec.seed}"
         + (f"; {spec.method}: {shorten(own, 2000)}." if own else ".")
     )
 
