@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         optional = "?" if name == "compare" else None
         verb.add_argument(
             "study", metavar="STUDY", type=Path, nargs=optional,
-            help="study file, such as studies/quickstart.toml; to compare or export also an archive of one",
+            help="study file, such as studies/quickstart.toml" + (", or an archive of one" if name in ARCHIVED else ""),
         )  # fmt: skip
         if name != "sync":
             verb.add_argument(
@@ -138,6 +138,8 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "ui": (ui, "start the tracking server and print the addresses of a study's pages"),
 }
 
+ARCHIVED = ("compare", "export")
+"""Verbs that read an archive of a study as they read a study."""
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "compare": add_compare,
     "verify": add_verify,

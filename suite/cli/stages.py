@@ -32,6 +32,10 @@ def load(arguments: argparse.Namespace) -> Plan:
     """The chosen part of a study, checked."""
     from suite.study_file import load_study
 
+    if arguments.study.suffix == ".zip":
+        raise ValueError(
+            f"{arguments.study} is an archive, which is compared and exported; `suite unpack` brings it back"
+        )
     study = load_study(arguments.study)  # the file's own faults first: they cost no import of torch
     from suite.plan import plan
 
