@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 import signal
@@ -31,6 +32,7 @@ from suite.report import exported_files
 from suite.spec import StudySpec
 from suite.tracking import Tracker, check_tracking, is_uploaded, mask, metrics_of, read_mark, run_name, tracking_uri
 from suite.tracking import server as server_module
+from suite.tracking.database import make_tables
 from suite.tracking.describe import OWNER_TAG, RUN_ID_TAG, curve_of, is_final, params_of, tags_of
 from suite.tracking.experiment import _artifact_location
 from suite.tracking.links import Refit, pairs
@@ -580,6 +582,52 @@ def test_a_store_of_an_older_mlflow_is_named_with_the_remedy(
     with Tracker(f"sqlite:///{old}", "old") as tracker:
         tracker.sync([save_run(make_record(spec), tmp_path)])
     assert any("mlflow db upgrade" in message for message in caplog.messages)
+
+
+MAKERS = {
+    "study": "from suite.tracking.mirror import connect; connect('sqlite:///{path}')",
+    "server": "from suite.tracking import start_server; from pathlib import Path\n"
+    "start_server('sqlite:///{path}', Path('{path}').parent, port=0)",
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_kill_while_the_tables_are_made_leaves_no_store_and_the_next_start_makes_it(
+    maker: str, tmp_path: Path
+) -> None:
+    path, partial = tmp_path / "mlflow.db", tmp_path / ".mlflow.db.partial"
+    for size in (1, 100_000, 250_000):
+        code = MAKERS[maker].format(path=path)
+        child = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, start_new_session=True)
+        until(lambda size=size: partial.exists() and partial.stat().st_size >= size)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        assert partial.exists() and not path.exists()
+    (tmp_path / "mlflow.db-journal").write_bytes(b"of a store that was moved away")
+    connect(f"sqlite:///{path}")
+    assert [file.name for file in tmp_path.iterdir() if "db" in file.name] == ["mlflow.db"]
+
+
+def test_a_store_with_a_part_of_the_tables_is_named_with_the_remedy(
+    spec: TrialSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As MLflow leaves it when it is killed while it makes them itself."""
+    half, whole = tmp_path / "half" / "mlflow.db", tmp_path / "whole" / "mlflow.db"
+    make_tables(whole)
+    half.parent.mkdir()
+    shutil.copy(whole, half)
+    with closing(sqlite3.connect(half)) as database, database:
+        database.execute("DROP TABLE secrets")
+        database.execute("UPDATE alembic_version SET version_num = '3da73c924c2f'")
+    line = (
+        f"{half} has only a part of MLflow's tables, as their making was interrupted; move it away, then `suite sync`"
+    )
+    with Tracker(f"sqlite:///{half}", "half") as tracker:
+        tracker.sync([save_run(make_record(spec), tmp_path)])
+    said = caplog.text
+    assert line in said and "the next start" not in said and "once the store is moved away" in said
+    with pytest.raises(ValueError, match=re.escape(line)):
+        start_server(f"sqlite:///{half}", half.parent, port=0)
 
 
 # Processes that end

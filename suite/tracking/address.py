@@ -42,9 +42,9 @@ def is_http(uri: str) -> bool:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The database file of a sqlite URI; none for any other store."""
+    """The database file of a sqlite URI; none for any other store, or one in memory."""
     path = uri.partition(":///")[2].partition("?")[0]
-    return Path(path) if path and _scheme(uri) == "sqlite" else None
+    return Path(path) if path and path != ":memory:" and _scheme(uri) == "sqlite" else None
 
 
 def check_tracking(uri: str) -> None:
