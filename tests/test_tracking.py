@@ -208,7 +208,7 @@ def test_unreachable_stores_are_refused_in_one_line_within_seconds(tmp_path: Pat
             "http://127.0.0.1:1",
             "postgresql://ann:hunter2@127.0.0.1:1/x",
         ]
-        for uri in [*stores, str(tmp_path), f"file://{tmp_path}", "http://[bad"]:
+        for uri in [*stores, str(tmp_path), f"file://{tmp_path}", "http://[bad", "http://127.0.0.1:abc"]:
             begun = time.monotonic()
             with pytest.raises(ValueError, match=r"tracking (server|database|store)") as error:
                 check_tracking(uri)

@@ -127,13 +127,14 @@ def ui(arguments: argparse.Namespace) -> int:
     from suite.console import describe_links
     from suite.storage import home
     from suite.study_file import load_study
-    from suite.tracking import tracking_uri
+    from suite.tracking import check_tracking, tracking_uri
     from suite.tracking.address import is_http
     from suite.tracking.links import study_links
     from suite.tracking.server import start_server
 
     study = load_study(arguments.study) if arguments.study else None
     uri = tracking_uri(study.tracking if study else None, home())
+    check_tracking(uri)
 
     def told(server: str) -> str:
         links = describe_links(server, study, study_links(server, study) if study else {})

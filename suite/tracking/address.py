@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import socket
@@ -75,7 +76,7 @@ def _check_server(uri: str) -> None:
             return
     except urllib.error.HTTPError as error:
         fault = f"answers {error.code} {error.reason} to /health"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # the last of a port that is no number
         fault = f"does not answer ({mask(str(getattr(error, 'reason', error)))})"
     raise Unreachable(
         f"tracking server {mask(uri)} {fault}; start it (`suite ui`, or mlflow_server/README.md), correct "

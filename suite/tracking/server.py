@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -158,7 +159,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
             return bool(answer.read(16).strip() == b"OK")
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # the last of what answers but is no web server
         return False
 
 
