@@ -216,10 +216,35 @@ def test_unreachable_stores_are_refused_in_one_line_within_seconds(tmp_path: Pat
             assert "\n" not in str(error.value) and "hunter2" not in str(error.value)
 
 
+STORES = {
+    "a folder": ("sqlite:///{here}", "is a folder, and sqlite keeps a file; write sqlite:///{here}/mlflow.db"),
+    "a text": ("sqlite:///{here}/text", "{here}/text is damaged; move it away, then `suite sync`"),
+    "below a file": ("sqlite:///{here}/text/a/b.db", "{here}/text is a file; choose another path"),
+    "two slashes": ("sqlite://mlflow.db", "lacks a slash; write sqlite:///mlflow.db"),
+    "a typo": ("mysqll://ann:hunter2@host/x", "unknown kind of store 'mysqll'; did you mean 'mysql'?"),
+    "an alias": ("postgres://ann:hunter2@host/x", "did you mean 'postgresql'?"),
+    "a file server": ("ftp://ann:hunter2@host/x", "unknown kind of store 'ftp'"),
+}
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_store_that_cannot_work_is_refused_before_mlflow_is_asked(store: str, tmp_path: Path) -> None:
+    """MLflow itself would try for minutes."""
+    (tmp_path / "text").write_text("neither a database nor a folder")
+    uri, expected = (text.format(here=tmp_path) for text in STORES[store])
+    with pytest.raises(ValueError, match=re.escape(expected)) as error:
+        check_tracking(uri)
+    assert str(error.value).startswith("tracking store ") and "\n" not in str(error.value)
+    assert "hunter2" not in str(error.value) and [path.name for path in tmp_path.iterdir()] == ["text"]
+
+
 def test_reachable_stores_pass(server: Server, tmp_path: Path) -> None:
     check_tracking(server.url)
     check_tracking(server.url.replace("http://", "http://ann:hunter2@"))
     check_tracking(f"sqlite:///{tmp_path}/not/yet/mlflow.db")
+    (tmp_path / "empty.db").touch()
+    for uri in (f"sqlite:///{tmp_path}/empty.db", "sqlite://", "sqlite:///:memory:", "databricks", "databricks://us"):
+        check_tracking(uri)
 
 
 def test_no_credential_reaches_the_store(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.metadata
 import os
 import re
 import socket
@@ -11,7 +12,12 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from suite.naming import unknown
+
 PROBE_SECONDS = 2.5
+MOVE_AWAY = "move it away, then `suite sync` fills a new one from the runs' folders"
+"""What to do with a sqlite file that cannot be gone on with."""
+_SQLITE_HEAD = b"SQLite format 3\0"
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[^/\s'\"]+@")
 _SECRET_QUERY = re.compile(r"(?P<key>[?&](?:user|password|passwd|token|sslpassword)=)[^&\s'\"]+", re.IGNORECASE)
@@ -66,6 +72,14 @@ def check_tracking(uri: str) -> None:
             f"tracking store {mask(uri)!r} is a folder, which MLflow no longer supports; "
             "write sqlite:///PATH/mlflow.db or the address of a server"
         )
+    elif scheme and scheme not in (known := [*_DEFAULT_PORTS, "sqlite", "http", "https"]) and not _is_plugin(scheme):
+        raise Unreachable(f"tracking store {mask(uri)}: {unknown('kind of store', scheme, known)}")
+
+
+def _is_plugin(scheme: str) -> bool:
+    """Whether MLflow or a package installed here says that it can open such a store."""
+    plugins = importlib.metadata.entry_points(group="mlflow.tracking_store")
+    return scheme in ("databricks", "databricks-uc", "uc") or scheme in plugins.names
 
 
 def _check_server(uri: str) -> None:
@@ -86,12 +100,36 @@ def _check_server(uri: str) -> None:
 
 def _check_sqlite(uri: str) -> None:
     path = sqlite_path(uri)
-    if path is None:
-        return
+    fault = _fault_of_address(uri) if path is None else _fault_of_file(path)
+    if fault:
+        raise Unreachable(f"tracking store {uri} {fault}")
+
+
+def _fault_of_address(uri: str) -> str:
+    """What is wrong with a sqlite address that names no file; nothing where it asks for one in memory."""
+    rest = uri.partition("://")[2]
+    return f"lacks a slash; write sqlite:///{rest}" if rest.strip("/").strip() not in ("", ":memory:") else ""
+
+
+def _fault_of_file(path: Path) -> str:
+    """Why MLflow could not keep a database in this file, with the remedy; it would try for minutes."""
     folder = next(parent for parent in (path.parent, *path.parent.resolve().parents) if parent.exists())
+    if not folder.is_dir():
+        return f"cannot be made: {folder} is a file; choose another path"
+    if path.is_dir():
+        return f"is a folder, and sqlite keeps a file; write sqlite:///{path / 'mlflow.db'}"
     target = path if path.exists() else folder
-    if not os.access(target, os.W_OK):
-        raise Unreachable(f"tracking store {uri} cannot be written: no permission for {target}; choose another path")
+    if not os.access(target, os.R_OK | os.W_OK):
+        return f"cannot be written: no permission for {target}; choose another path"
+    if path.is_file() and not _begins_as_sqlite(path):
+        return f"is no sqlite database: {path} is damaged; {MOVE_AWAY}; where it never was one, choose another path"
+    return ""
+
+
+def _begins_as_sqlite(path: Path) -> bool:
+    """Whether a file starts as sqlite's do; an empty one becomes a database."""
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE_HEAD)) in (b"", _SQLITE_HEAD)
 
 
 def _check_database(uri: str, default_port: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from suite.tracking.address import MOVE_AWAY
 from suite.tracking.upload import locked
 
 _COMPANIONS = ("-journal", "-wal", "-shm")
@@ -15,8 +16,6 @@ _COMPANIONS = ("-journal", "-wal", "-shm")
 _DAMAGED = re.compile(r"is not a database|malformed")
 _HALF_MADE = re.compile(r"table \S+ already exists|duplicate column name")
 _OF_THE_MACHINE = re.compile(r"is full|is locked|readonly|unable to open|I/O error")
-
-MOVE_AWAY = "move it away, then `suite sync` fills a new one from the runs' folders"
 
 
 def is_made(path: Path) -> bool:

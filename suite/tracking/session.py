@@ -18,9 +18,9 @@ from suite.records import Progress
 from suite.results import Comparison
 from suite.spec import StudySpec
 from suite.study_file import load_study
-from suite.tracking.address import Unreachable, check_tracking, mask, sqlite_path
+from suite.tracking.address import MOVE_AWAY, Unreachable, check_tracking, mask, sqlite_path
 from suite.tracking.artifacts import write_pins
-from suite.tracking.database import MOVE_AWAY, damage
+from suite.tracking.database import damage
 from suite.tracking.describe import shorten
 from suite.tracking.upload import MARK, is_finished, is_uploaded, read_mark
 from suite.trial_spec import TrialSpec
@@ -196,8 +196,6 @@ class Session:
         if self._mirror is None:
             self._silent_until = time.monotonic() + RETRY_SECONDS
         reason = _reason(error, self._uri)
-        if MOVE_AWAY in reason:
-            self._remedy = "`suite sync` uploads them, once the store is moved away"
         self._say(f"{consequence}: {reason}", reason)
 
     def _unreachable(self) -> Unreachable | None:
@@ -209,6 +207,8 @@ class Session:
 
     def _say(self, line: str, reason: str) -> None:
         """Log a line, once per reason: what fails for one run mostly fails for all."""
+        if MOVE_AWAY in line:
+            self._remedy = "`suite sync` uploads them, once the store is moved away"
         if reason not in self._said:
             self._said.add(reason)
             _LOG.warning("%s", line)
