@@ -269,6 +269,14 @@ def test_a_study_is_compared_and_the_look_logged(ended: str, capsys: Captured) -
     assert len(load_looks(folder.looks)) == len(before) + 2
 
 
+def test_a_tracking_store_that_does_not_answer_is_told_once_and_stops_nothing(
+    ended: str, capsys: Captured, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert main(["compare", ended, "--quiet"]) == 0
+    assert (caplog.text + capsys.readouterr().err).count("does not answer") == 1
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -173,16 +173,12 @@ def pipeline_of(arguments: argparse.Namespace, *, tuning: bool = False, refits: 
     from suite.console import ProgressBar
     from suite.pipeline import Pipeline
     from suite.storage import home
-    from suite.tracking import Tracker, check_tracking, tracking_uri
+    from suite.tracking import Tracker, tracking_uri
     from suite.tracking.observer import Tracked
     from suite.tuning import check_storage
 
     check_storage(plan.study.tune.storage)
     uri = tracking_uri(plan.study.tracking, home())
-    try:
-        check_tracking(uri)
-    except ValueError as error:
-        print(f"suite: {error}; the study goes on, and the next start uploads what is missing", file=sys.stderr)
     runs = (plan.tuning_runs if tuning else 0) + (plan.refit_runs + len(plan.scales) if refits else 0)
     with Tracker(uri, plan.study.name, arguments.study) as tracker, ProgressBar(runs, arguments.quiet) as bar:
         pipeline = Pipeline.of(plan, [Tracked(tracker), bar])

@@ -189,7 +189,7 @@ class Session:
         """Say what failed; leave the store alone for a while when it does not answer at all."""
         unreachable = error if isinstance(error, Unreachable) else self._unreachable()
         if unreachable is not None:
-            line = f"{unreachable}. The study goes on; runs stay in their folders and are uploaded later"
+            line = f"{unreachable}; the study goes on, and runs stay in their folders until they are uploaded"
             self._say(line, "unreachable")
             self._silent_until = time.monotonic() + RETRY_SECONDS
             return
