@@ -232,3 +232,11 @@ def test_pages_of_a_server_that_does_not_answer_are_refused_with_its_address_and
     assert main(["ui", "studies/quickstart.toml"]) == MISUSED
     (line,) = capsys.readouterr().err.splitlines()
     assert f"http://127.0.0.1:{port} does not answer" in line and "correct MLFLOW_TRACKING_URI" in line
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999", "5000.5", "http"])
+def test_a_port_that_cannot_be_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["ui", f"--port={port}"])
+    assert refused.value.code == MISUSED
+    assert f"a port is a whole number from 0 to 65535, got '{port}'" in capsys.readouterr().err
