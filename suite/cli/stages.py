@@ -143,7 +143,7 @@ def ui(arguments: argparse.Namespace) -> int:
     if is_http(uri):
         print(told(uri))
         return DONE
-    print("starting the tracking server (10 to 30 s)", file=sys.stderr)
+    print("starting the tracking server (6 to 30 s)", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that the server is stopped too
     with start_server(uri, home(), arguments.port) as server:
         print(told(server.url), flush=True)
