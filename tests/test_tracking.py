@@ -630,6 +630,8 @@ def test_a_kill_while_the_tables_are_made_leaves_no_store_and_the_next_start_mak
         assert partial.exists() and not path.exists()
     (tmp_path / "mlflow.db-journal").write_bytes(b"of a store that was moved away")
     connect(f"sqlite:///{path}")
+    partial.touch()  # whose store was put back from a backup
+    connect(f"sqlite:///{path}")
     assert [file.name for file in tmp_path.iterdir() if "db" in file.name] == ["mlflow.db"]
 
 

@@ -41,12 +41,12 @@ def make_tables(path: Path) -> None:
 
 def _make_tables(path: Path) -> None:
     """Make them in a file beside the store, and rename that: MLflow cannot go on with a part of its tables."""
+    partial = path.with_name(f".{path.name}.partial")
+    _clear(partial)  # of a process that was killed: the lock is ours
     if is_made(path):
         return
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 
-    partial = path.with_name(f".{path.name}.partial")
-    _clear(partial)
     engine = create_sqlalchemy_engine(f"sqlite:///{partial}")  # type: ignore[no-untyped-call]
     try:
         _initialize_tables(engine)  # type: ignore[no-untyped-call]
