@@ -53,7 +53,7 @@ def test_the_average_that_xtreme_prints_comes_out(model: str) -> None:
     ("benchmark", "task", "model", "metric", "printed"),
     [
         ("XTREME-R", "xcopa", "XLM-R Large", "accuracy", 68.69),
-        ("XTREME-R", "mewsli-x", "mBERT", "map@20", 41.45),
+        ("XTREME-R", "mewsli-x", "mBERT", "map_at_20", 41.45),
         ("XTREME-R", "xquad", "mBERT", "f1", 65.2),
         ("XTREME-R", "mlqa", "XLM-R large", "exact_match", 52.7),
         ("XTREME", "xnli", "XLM-R-large", "accuracy", 80.9),

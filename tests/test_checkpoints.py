@@ -61,6 +61,8 @@ def test_the_embedded_checkpoint_loads_by_path_with_the_same_fingerprint(four: E
 )
 def test_positions_are_those_that_texts_can_use(tmp_path: Path, config: dict[str, Any], positions: int | None) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "tokenizer.json").touch()
+    save_file({}, tmp_path / "model.safetensors")
     assert check_checkpoint(str(tmp_path)).positions == positions
 
 

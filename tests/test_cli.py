@@ -391,3 +391,21 @@ def test_the_console_command_and_the_module_are_the_same() -> None:
         if Path(command[0]).exists():
             shown = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout
             assert shown.startswith("suite ")
+
+
+@pytest.mark.parametrize("port", ["1", "abc"])
+def test_pages_of_a_server_that_does_not_answer_are_refused_with_its_address_and_the_remedy(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    assert main(["ui", "studies/quickstart.toml"]) == MISUSED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"http://127.0.0.1:{port} does not answer" in line and "correct MLFLOW_TRACKING_URI" in line
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999", "5000.5", "http"])
+def test_a_port_that_cannot_be_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["ui", f"--port={port}"])
+    assert refused.value.code == MISUSED
+    assert f"a port is a whole number from 0 to 65535, got '{port}'" in capsys.readouterr().err

@@ -292,6 +292,14 @@ def test_over_tasks_benchmark_averages_are_shown_and_written(
     assert "name the others with --over-tasks" in capsys.readouterr().err
 
 
+def test_a_tracking_store_that_does_not_answer_is_told_once_and_stops_nothing(
+    ended: str, capsys: Captured, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert main(["compare", ended, "--quiet"]) == 0
+    assert (caplog.text + capsys.readouterr().err).count("does not answer") == 1
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 import signal
@@ -31,6 +32,7 @@ from suite.report import exported_files
 from suite.spec import StudySpec
 from suite.tracking import Tracker, check_tracking, is_uploaded, mask, metrics_of, read_mark, run_name, tracking_uri
 from suite.tracking import server as server_module
+from suite.tracking.database import make_tables
 from suite.tracking.describe import OWNER_TAG, RUN_ID_TAG, curve_of, is_final, params_of, tags_of
 from suite.tracking.experiment import _artifact_location
 from suite.tracking.links import Refit, pairs
@@ -206,7 +208,7 @@ def test_unreachable_stores_are_refused_in_one_line_within_seconds(tmp_path: Pat
             "http://127.0.0.1:1",
             "postgresql://ann:hunter2@127.0.0.1:1/x",
         ]
-        for uri in [*stores, str(tmp_path), f"file://{tmp_path}", "http://[bad"]:
+        for uri in [*stores, str(tmp_path), f"file://{tmp_path}", "http://[bad", "http://127.0.0.1:abc"]:
             begun = time.monotonic()
             with pytest.raises(ValueError, match=r"tracking (server|database|store)") as error:
                 check_tracking(uri)
@@ -214,10 +216,35 @@ def test_unreachable_stores_are_refused_in_one_line_within_seconds(tmp_path: Pat
             assert "\n" not in str(error.value) and "hunter2" not in str(error.value)
 
 
+STORES = {
+    "a folder": ("sqlite:///{here}", "is a folder, and sqlite keeps a file; write sqlite:///{here}/mlflow.db"),
+    "a text": ("sqlite:///{here}/text", "{here}/text is damaged; move it away, then `suite sync`"),
+    "below a file": ("sqlite:///{here}/text/a/b.db", "{here}/text is a file; choose another path"),
+    "two slashes": ("sqlite://mlflow.db", "lacks a slash; write sqlite:///mlflow.db"),
+    "a typo": ("mysqll://ann:hunter2@host/x", "unknown kind of store 'mysqll'; did you mean 'mysql'?"),
+    "an alias": ("postgres://ann:hunter2@host/x", "did you mean 'postgresql'?"),
+    "a file server": ("ftp://ann:hunter2@host/x", "unknown kind of store 'ftp'"),
+}
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_store_that_cannot_work_is_refused_before_mlflow_is_asked(store: str, tmp_path: Path) -> None:
+    """MLflow itself would try for minutes."""
+    (tmp_path / "text").write_text("neither a database nor a folder")
+    uri, expected = (text.format(here=tmp_path) for text in STORES[store])
+    with pytest.raises(ValueError, match=re.escape(expected)) as error:
+        check_tracking(uri)
+    assert str(error.value).startswith("tracking store ") and "\n" not in str(error.value)
+    assert "hunter2" not in str(error.value) and [path.name for path in tmp_path.iterdir()] == ["text"]
+
+
 def test_reachable_stores_pass(server: Server, tmp_path: Path) -> None:
     check_tracking(server.url)
     check_tracking(server.url.replace("http://", "http://ann:hunter2@"))
     check_tracking(f"sqlite:///{tmp_path}/not/yet/mlflow.db")
+    (tmp_path / "empty.db").touch()
+    for uri in (f"sqlite:///{tmp_path}/empty.db", "sqlite://", "sqlite:///:memory:", "databricks", "databricks://us"):
+        check_tracking(uri)
 
 
 def test_no_credential_reaches_the_store(
@@ -580,6 +607,54 @@ def test_a_store_of_an_older_mlflow_is_named_with_the_remedy(
     with Tracker(f"sqlite:///{old}", "old") as tracker:
         tracker.sync([save_run(make_record(spec), tmp_path)])
     assert any("mlflow db upgrade" in message for message in caplog.messages)
+
+
+MAKERS = {
+    "study": "from suite.tracking.mirror import connect; connect('sqlite:///{path}')",
+    "server": "from suite.tracking import start_server; from pathlib import Path\n"
+    "start_server('sqlite:///{path}', Path('{path}').parent, port=0)",
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_kill_while_the_tables_are_made_leaves_no_store_and_the_next_start_makes_it(
+    maker: str, tmp_path: Path
+) -> None:
+    path, partial = tmp_path / "mlflow.db", tmp_path / ".mlflow.db.partial"
+    for size in (1, 100_000, 250_000):
+        code = MAKERS[maker].format(path=path)
+        child = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, start_new_session=True)
+        until(lambda size=size: partial.exists() and partial.stat().st_size >= size)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        assert partial.exists() and not path.exists()
+    (tmp_path / "mlflow.db-journal").write_bytes(b"of a store that was moved away")
+    connect(f"sqlite:///{path}")
+    partial.touch()  # whose store was put back from a backup
+    connect(f"sqlite:///{path}")
+    assert [file.name for file in tmp_path.iterdir() if "db" in file.name] == ["mlflow.db"]
+
+
+def test_a_store_with_a_part_of_the_tables_is_named_with_the_remedy(
+    spec: TrialSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As MLflow leaves it when it is killed while it makes them itself."""
+    half, whole = tmp_path / "half" / "mlflow.db", tmp_path / "whole" / "mlflow.db"
+    make_tables(whole)
+    half.parent.mkdir()
+    shutil.copy(whole, half)
+    with closing(sqlite3.connect(half)) as database, database:
+        database.execute("DROP TABLE secrets")
+        database.execute("UPDATE alembic_version SET version_num = '3da73c924c2f'")
+    line = (
+        f"{half} has only a part of MLflow's tables, as their making was interrupted; move it away, then `suite sync`"
+    )
+    with Tracker(f"sqlite:///{half}", "half") as tracker:
+        tracker.sync([save_run(make_record(spec), tmp_path)])
+    said = caplog.text
+    assert line in said and "the next start" not in said and "once the store is moved away" in said
+    with pytest.raises(ValueError, match=re.escape(line)):
+        start_server(f"sqlite:///{half}", half.parent, port=0)
 
 
 # Processes that end

@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "ui":
             verb.add_argument("study", metavar="STUDY", nargs="?", type=Path, help="study whose pages are printed")
             verb.add_argument(
-                "--port", type=int, default=5000, help="port on 127.0.0.1 (default: 5000; 0 takes a free one)"
+                "--port", type=_port, default=5000, help="port on 127.0.0.1 (default: 5000; 0 takes a free one)"
             )
             continue
         if name in WITHOUT_STUDY:
@@ -116,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
         if name in OPTIONS:
             OPTIONS[name](verb)
     return parser
+
+
+def _port(text: str) -> int:
+    """A port's number; what else was written is refused by argparse."""
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to 65535, got {text!r}; choose another")
+    return int(text)
 
 
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {

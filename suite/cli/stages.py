@@ -148,13 +148,14 @@ def ui(arguments: argparse.Namespace) -> int:
     from suite.console import describe_links
     from suite.storage import home
     from suite.study_file import load_study
-    from suite.tracking import tracking_uri
+    from suite.tracking import check_tracking, tracking_uri
     from suite.tracking.address import is_http
     from suite.tracking.links import study_links
     from suite.tracking.server import start_server
 
     study = load_study(arguments.study) if arguments.study else None
     uri = tracking_uri(study.tracking if study else None, home())
+    check_tracking(uri)
 
     def told(server: str) -> str:
         links = describe_links(server, study, study_links(server, study) if study else {})
@@ -163,7 +164,7 @@ def ui(arguments: argparse.Namespace) -> int:
     if is_http(uri):
         print(told(uri))
         return DONE
-    print("starting the tracking server (10 to 30 s)", file=sys.stderr)
+    print("starting the tracking server (6 to 30 s)", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that the server is stopped too
     with start_server(uri, home(), arguments.port) as server:
         print(told(server.url), flush=True)
@@ -195,16 +196,12 @@ def pipeline_of(arguments: argparse.Namespace, *, tuning: bool = False, refits: 
     from suite.console import ProgressBar
     from suite.pipeline import Pipeline
     from suite.storage import home
-    from suite.tracking import Tracker, check_tracking, tracking_uri
+    from suite.tracking import Tracker, tracking_uri
     from suite.tracking.observer import Tracked
     from suite.tuning import check_storage
 
     check_storage(plan.study.tune.storage)
     uri = tracking_uri(plan.study.tracking, home())
-    try:
-        check_tracking(uri)
-    except ValueError as error:
-        print(f"suite: {error}; the study goes on, and the next start uploads what is missing", file=sys.stderr)
     runs = (plan.tuning_runs if tuning else 0) + (plan.refit_runs + len(plan.scales) if refits else 0)
     with Tracker(uri, plan.study.name, arguments.study) as tracker, ProgressBar(runs, arguments.quiet) as bar:
         pipeline = Pipeline.of(plan, [Tracked(tracker), bar])

@@ -116,13 +116,19 @@ def study_subsets(evaluation: EvaluationSpec, task: Task) -> list[Subset]:
     """The subsets of a study that are defined for its task: those it names, with its lexicon, and those in files."""
     named = [with_lexicon(resolve_subset(name), evaluation.lexicon) for name in evaluation.subsets]
     chosen = named + [external_subset(external) for external in evaluation.external]
-    return [subset for subset in chosen if subset.applies_to(task)]
+    return [subset for subset in chosen if _applies(subset, task)]
 
 
 def subsets_left_out(evaluation: EvaluationSpec, task: Task) -> dict[str, str]:
     """The named subsets that are not defined for a task, to what they are defined for."""
     named = [(name, resolve_subset(name)) for name in evaluation.subsets]
-    return {name: ", ".join(subset.defined_for) for name, subset in named if not subset.applies_to(task)}
+    return {name: ", ".join(subset.defined_for) for name, subset in named if not _applies(subset, task)}
+
+
+def _applies(subset: Subset, task: Task) -> bool:
+    """Whether a subset is defined for a task; one of ours looks itself at the examples of a task that is not ours."""
+    foreign = TASKS.get(task.name) is not task and SUBSETS.get(subset.name) is not None
+    return foreign or subset.applies_to(task)
 
 
 def _resolve(name: str, kind: str) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import importlib.metadata
 import os
 import re
 import socket
@@ -10,7 +12,12 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from suite.naming import unknown
+
 PROBE_SECONDS = 2.5
+MOVE_AWAY = "move it away, then `suite sync` fills a new one from the runs' folders"
+"""What to do with a sqlite file that cannot be gone on with."""
+_SQLITE_HEAD = b"SQLite format 3\0"
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[^/\s'\"]+@")
 _SECRET_QUERY = re.compile(r"(?P<key>[?&](?:user|password|passwd|token|sslpassword)=)[^&\s'\"]+", re.IGNORECASE)
@@ -42,9 +49,9 @@ def is_http(uri: str) -> bool:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The database file of a sqlite URI; none for any other store."""
+    """The database file of a sqlite URI; none for any other store, or one in memory."""
     path = uri.partition(":///")[2].partition("?")[0]
-    return Path(path) if path and _scheme(uri) == "sqlite" else None
+    return Path(path) if path and path != ":memory:" and _scheme(uri) == "sqlite" else None
 
 
 def check_tracking(uri: str) -> None:
@@ -65,6 +72,14 @@ def check_tracking(uri: str) -> None:
             f"tracking store {mask(uri)!r} is a folder, which MLflow no longer supports; "
             "write sqlite:///PATH/mlflow.db or the address of a server"
         )
+    elif scheme and scheme not in (known := [*_DEFAULT_PORTS, "sqlite", "http", "https"]) and not _is_plugin(scheme):
+        raise Unreachable(f"tracking store {mask(uri)}: {unknown('kind of store', scheme, known)}")
+
+
+def _is_plugin(scheme: str) -> bool:
+    """Whether MLflow or a package installed here says that it can open such a store."""
+    plugins = importlib.metadata.entry_points(group="mlflow.tracking_store")
+    return scheme in ("databricks", "databricks-uc", "uc") or scheme in plugins.names
 
 
 def _check_server(uri: str) -> None:
@@ -75,7 +90,7 @@ def _check_server(uri: str) -> None:
             return
     except urllib.error.HTTPError as error:
         fault = f"answers {error.code} {error.reason} to /health"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # the last of a port that is no number
         fault = f"does not answer ({mask(str(getattr(error, 'reason', error)))})"
     raise Unreachable(
         f"tracking server {mask(uri)} {fault}; start it (`suite ui`, or mlflow_server/README.md), correct "
@@ -85,12 +100,36 @@ def _check_server(uri: str) -> None:
 
 def _check_sqlite(uri: str) -> None:
     path = sqlite_path(uri)
-    if path is None:
-        return
+    fault = _fault_of_address(uri) if path is None else _fault_of_file(path)
+    if fault:
+        raise Unreachable(f"tracking store {uri} {fault}")
+
+
+def _fault_of_address(uri: str) -> str:
+    """What is wrong with a sqlite address that names no file; nothing where it asks for one in memory."""
+    rest = uri.partition("://")[2]
+    return f"lacks a slash; write sqlite:///{rest}" if rest.strip("/").strip() not in ("", ":memory:") else ""
+
+
+def _fault_of_file(path: Path) -> str:
+    """Why MLflow could not keep a database in this file, with the remedy; it would try for minutes."""
     folder = next(parent for parent in (path.parent, *path.parent.resolve().parents) if parent.exists())
+    if not folder.is_dir():
+        return f"cannot be made: {folder} is a file; choose another path"
+    if path.is_dir():
+        return f"is a folder, and sqlite keeps a file; write sqlite:///{path / 'mlflow.db'}"
     target = path if path.exists() else folder
-    if not os.access(target, os.W_OK):
-        raise Unreachable(f"tracking store {uri} cannot be written: no permission for {target}; choose another path")
+    if not os.access(target, os.R_OK | os.W_OK):
+        return f"cannot be written: no permission for {target}; choose another path"
+    if path.is_file() and not _begins_as_sqlite(path):
+        return f"is no sqlite database: {path} is damaged; {MOVE_AWAY}; where it never was one, choose another path"
+    return ""
+
+
+def _begins_as_sqlite(path: Path) -> bool:
+    """Whether a file starts as sqlite's do; an empty one becomes a database."""
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE_HEAD)) in (b"", _SQLITE_HEAD)
 
 
 def _check_database(uri: str, default_port: int) -> None:

@@ -21,6 +21,7 @@ from suite.results import Comparison
 from suite.spec import StudySpec
 from suite.tracking.address import mask, sqlite_path
 from suite.tracking.artifacts import dataset_inputs, upload_run_files
+from suite.tracking.database import made
 from suite.tracking.describe import (
     NOTE_TAG,
     OWNER_TAG,
@@ -71,8 +72,7 @@ def connect(uri: str) -> MlflowClient:
     path = sqlite_path(uri)
     if path is None:
         return MlflowClient(tracking_uri=uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.parent):  # two processes that made the tables at once would leave neither's
+    with made(path):
         return MlflowClient(tracking_uri=uri)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -12,8 +13,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from suite.tracking.address import mask, sqlite_path
+from suite.tracking.database import damage, is_made
 
 READY_SECONDS = 120.0
 """A first start on a new PostgreSQL database took 76 s on two cores."""
@@ -71,6 +74,7 @@ def start_server(store: str, home: Path, port: int = DEFAULT_PORT) -> Server:
     home.mkdir(parents=True, exist_ok=True)
     log = home / "mlflow-server.log"
     with log.open("wb") as output:
+        _make_tables(store, log, output)
         process = subprocess.Popen(
             server_command(home, port),
             env=_environment(store),
@@ -86,6 +90,20 @@ def start_server(store: str, home: Path, port: int = DEFAULT_PORT) -> Server:
         server.stop()
         raise
     return server
+
+
+def _make_tables(store: str, log: Path, output: IO[bytes]) -> None:
+    """Make the tables of a new sqlite store, in a process that gives its memory back: the server's own can be torn."""
+    path = sqlite_path(store)
+    if path is None or is_made(path):
+        return
+    code = (
+        "import pathlib, sys; from suite.tracking.database import make_tables as make; make(pathlib.Path(sys.argv[1]))"
+    )
+    words = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(words, env=_environment(store), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    if done.returncode:
+        raise ValueError(f"the tracking store cannot be made: {_fault(log, store)}")
 
 
 def server_command(home: Path, port: int) -> list[str]:
@@ -141,7 +159,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
             return bool(answer.read(16).strip() == b"OK")
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # the last of what answers but is no web server
         return False
 
 
@@ -160,8 +178,11 @@ def _await(server: Server, store: str) -> None:
 def _fault(log: Path, store: str) -> str:
     """What the end of the log means, with the remedy where it is known."""
     text = mask(log.read_text(errors="replace"))
+    path = sqlite_path(store)
+    fault = None if path is None else damage(path, text)
+    if fault is not None:
+        return fault
     if "out-of-date database schema" in text:
-        path = sqlite_path(store)
         backup = f"copy {path}" if path is not None else "back it up"
         return f"the store was written by an older MLflow; {backup}, then run `mlflow db upgrade {mask(store)}`"
     if "No module named 'psycopg" in text:

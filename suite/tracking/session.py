@@ -18,8 +18,9 @@ from suite.records import Progress
 from suite.results import Comparison
 from suite.spec import StudySpec
 from suite.study_file import load_study
-from suite.tracking.address import Unreachable, check_tracking, mask, sqlite_path
+from suite.tracking.address import MOVE_AWAY, Unreachable, check_tracking, mask, sqlite_path
 from suite.tracking.artifacts import write_pins
+from suite.tracking.database import damage
 from suite.tracking.describe import shorten
 from suite.tracking.upload import MARK, is_finished, is_uploaded, read_mark
 from suite.trial_spec import TrialSpec
@@ -53,6 +54,8 @@ class Session:
         """Folders to upload as soon as the store answers."""
         self._refused: dict[Path, None] = {}
         """Folders whose upload failed though it answers: tried once more at the end."""
+        self._remedy = "the next start of the study uploads them"
+        """What brings the runs that stay behind into the store."""
         self._comparison: tuple[StudySpec, Sequence[Comparison], Path, Sequence[Path]] | None = None
         """The comparison that is to be written, where that has not succeeded."""
 
@@ -155,8 +158,8 @@ class Session:
             _LOG.warning("the comparison in %s is not in %s; repeat `suite compare`", where, mask(self._uri))
         left = [*self._pending, *self._refused]
         if left:
-            line = "%d runs are on disk but not in %s, such as %s; the next start of the study uploads them"
-            _LOG.warning(line, len(left), mask(self._uri), left[0])
+            line = "%d runs are on disk but not in %s, such as %s; %s"
+            _LOG.warning(line, len(left), mask(self._uri), left[0], self._remedy)
 
     def _end(self, run_id: str, mlflow_id: str) -> None:
         left = f"{run_id} stays RUNNING in MLflow until the next start"
@@ -186,7 +189,7 @@ class Session:
         """Say what failed; leave the store alone for a while when it does not answer at all."""
         unreachable = error if isinstance(error, Unreachable) else self._unreachable()
         if unreachable is not None:
-            line = f"{unreachable}. The study goes on; runs stay in their folders and are uploaded later"
+            line = f"{unreachable}; the study goes on, and runs stay in their folders until they are uploaded"
             self._say(line, "unreachable")
             self._silent_until = time.monotonic() + RETRY_SECONDS
             return
@@ -204,6 +207,8 @@ class Session:
 
     def _say(self, line: str, reason: str) -> None:
         """Log a line, once per reason: what fails for one run mostly fails for all."""
+        if MOVE_AWAY in line:
+            self._remedy = "`suite sync` uploads them, once the store is moved away"
         if reason not in self._said:
             self._said.add(reason)
             _LOG.warning("%s", line)
@@ -223,8 +228,9 @@ def _reason(error: Exception, uri: str) -> str:
     if "sqlalche.me" in text:  # with the statement and what was to be written
         text = mask(str(root_of(error)).strip())
     path = sqlite_path(uri)
-    if path is not None and ("is not a database" in text or "malformed" in text):
-        return f"{path} is damaged; move it away, then `suite sync` fills a new one from the runs' folders"
+    fault = None if path is None else damage(path, text)
+    if fault is not None:
+        return fault
     if "out-of-date database schema" in text:
         return f"the store was written by an older MLflow; copy it, then run `mlflow db upgrade {mask(uri)}`"
     return shorten(text.splitlines()[0], 300)
