@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,11 +128,23 @@ def _refused(task: Task, language: str, split: str, root: Path | None) -> str:
     return ""
 
 
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Name the key of the study file that a fault is at."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
 def _check_task(study: StudySpec) -> Task:
-    task, trained = resolve_task(study.task.name), training_task(study.task)
-    for language in study.task.targets:
+    with _at("task.name"):
+        task = resolve_task(study.task.name)
+    trained = training_task(study.task)
+    for number, language in enumerate(study.task.targets):
         if language not in task.languages:
-            raise ValueError(f"task {task.name!r}: {unknown('language', language, task.languages)}")
+            what = unknown("language", language, task.languages)
+            raise ValueError(f"task.targets[{number}]: task {task.name!r}: {what}")
     if study.task.source not in trained.languages:
         raise ValueError(f"task {trained.name!r}: {unknown('language', study.task.source, trained.languages)}")
     for where, splits in ((trained, ("train", study.tune.select_on)), (task, (study.evaluation.report_on,))):
@@ -152,8 +165,9 @@ def _check_subsets(study: StudySpec, task: Task) -> None:
     """Hold every subset to what it is made of: a lexicon, files of others."""
     evaluation = study.evaluation
     here = [language for language in study.task.languages if language in task.languages]
-    for name in evaluation.subsets:
-        resolve_subset(name)
+    for number, name in enumerate(evaluation.subsets):
+        with _at(f"evaluation.subsets[{number}]"):
+            resolve_subset(name)
     check_lexicon(evaluation.subsets, evaluation.lexicon, here)
     for external in evaluation.external:
         check_external(external, task, here)
@@ -230,8 +244,9 @@ def _check_scale(
         _check_length(study, scale, facts)
         _check_layer(study, scale, facts)
         layers = facts.layers
-    for method in study.method:
-        check_method(method, layers)
+    for number, method in enumerate(study.method):
+        with _at(f"method[{number}]"):
+            check_method(method, layers)
     return facts
 
 
@@ -278,8 +293,9 @@ def _ends(value: Value, kind: type | None) -> tuple[Scalar, ...]:
 def _check_alignment(study: StudySpec) -> None:
     from suite.alignment import check_metric
 
-    for metric in study.alignment.metrics:
-        check_metric(metric)
+    for number, metric in enumerate(study.alignment.metrics):
+        with _at(f"alignment.metrics[{number}]"):
+            check_metric(metric)
 
 
 def _exists(path: Path) -> bool:

