@@ -47,6 +47,16 @@ def cluster() -> Iterator[Postgres]:
         yield running
 
 
+_SLOWEST = ("faults", "study", "executors", "worker", "ui", "team_server", "tracking", "model")
+"""Files of a minute and more, which begin first: a process that began one of them last would be waited for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, all others as they come."""
+    rank = {f"test_{name}.py": place for place, name in enumerate(_SLOWEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 _SURVIVED: Counter[str] = Counter()
 """Faults that were survived in the processes of tests that run side by side."""
 

@@ -177,6 +177,7 @@ class Nursery:
 def tend() -> None:
     """Fork a life per line of standard input, and note how each ended."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and those of nohup to this one
     for name in IMPORTS:
         __import__(name)
     import suite.report

@@ -334,6 +334,18 @@ def test_a_half_uploaded_run_is_completed_in_place(
     assert points_of(client, run) == expected_points(record)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_nobody_hears_stays_unheard(store: str, experiment: str, number: signal.Signals) -> None:
+    """A study that `nohup` began outlives its terminal."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Tracker(store, experiment):
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_an_attempt_that_measured_otherwise_makes_way(
     client: MlflowClient, store: str, spec: TrialSpec, experiment: str, tmp_path: Path
 ) -> None:
