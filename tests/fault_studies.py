@@ -21,20 +21,11 @@ from fault_nursery import Life, Nursery
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from team_server import free_port
-from worker_studies import settings, tables, write_study
+from worker_studies import RUNS, TRIALS, settings, tables, write_study
 
 from suite.tracking import Server, start_server
 from suite.tracking.describe import COMPARISON, RUN_ID_TAG
 
-TRIALS = 3
-RUNS = 2 * (TRIALS + 2) + 1
-SHORTER = {
-    "trials = 4": f"trials = {TRIALS}",
-    "train_examples = 96": "train_examples = 48",
-    "epochs = 3": "epochs = 2",
-    "validations = 6": "validations = 4",
-}
-"""What makes the study of the workers' tests one that can be run some twenty times."""
 SURVIVED: Counter[str] = Counter()
 """Faults after which every law held, by kind."""
 Mirrored = dict[str, tuple[str, Counter[tuple[str, int, float]], dict[str, str], frozenset[str]]]
@@ -251,11 +242,6 @@ def empty(url: str) -> None:
 def undisturbed(nursery: Nursery, checkpoint: Path, cache: Path, folder: Path) -> Scene:
     """Run the study without a fault."""
     study = write_study(folder, checkpoint)
-    text = study.read_text()
-    for long, short in SHORTER.items():
-        assert long in text
-        text = text.replace(long, short)
-    study.write_text(text)
     scene = Scene(nursery, study, cache, folder, folder / "store.db")
     (folder / "first").mkdir()
     environment = settings(folder / "first", cache)

@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 from fault_network import Line
 from fault_nursery import Life, Nursery
-from fault_studies import RUNS, SURVIVED, Home, Scene, Tracking, empty, undisturbed
+from fault_studies import SURVIVED, Home, Scene, Tracking, empty, undisturbed
 from safetensors import safe_open
 from safetensors.torch import save_file
 from team_server import Postgres
+from worker_studies import RUNS
 
 from suite.checkpoint import content
 

@@ -31,7 +31,7 @@ question = "Do many hands make the same rows?"
 [task]
 name = "home-intents"
 targets = ["de"]
-train_examples = 96
+train_examples = 48
 validation_examples = 44
 test_examples = 44
 
@@ -48,11 +48,11 @@ name = "adversarial"
 radius = {{ low = 0.02, high = 0.2, log = true }}
 
 [train]
-epochs = 3
+epochs = 2
 batch_size = 8
 learning_rate = {{ low = 1e-3, high = 1e-2, log = true }}
 max_length = 32
-validations = 6
+validations = 4
 
 [tune]
 trials = {trials}
@@ -68,7 +68,7 @@ pairs = 30
 """
 POINTS = "validation.accuracy/en"
 """What a curve is of."""
-TRIALS = 4
+TRIALS = 3
 RUNS = 2 * (TRIALS + 2) + 1
 
 
