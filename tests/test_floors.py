@@ -46,6 +46,7 @@ FLOORS = [
         "receipts",
         "running",
         "plan",
+        "plan_task",
         "part",
         "probe",
         "tuning",

@@ -50,11 +50,11 @@ def check(arguments: argparse.Namespace) -> int:
     from suite.storage import home
 
     plan = load(arguments)
-    from suite.plan import unloadable
+    from suite.plan_task import unloadable
     from suite.tracking import check_tracking, tracking_uri
     from suite.tuning import check_storage
 
-    lacking = [*plan.unmirrored, *unloadable(plan)]
+    lacking = [*plan.unmirrored, *unloadable(plan.study, plan.task)]
     check_tracking(tracking_uri(plan.study.tracking, home()))
     check_storage(plan.study.tune.storage)
     costs = []

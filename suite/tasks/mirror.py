@@ -50,7 +50,7 @@ def _there(folder: Path, written: object) -> bool:
     patterns: Iterable[object] = written if isinstance(written, list) else [written]
     try:
         return any(True for pattern in patterns for _ in folder.glob(str(pattern)))
-    except (ValueError, NotImplementedError):  # an address
+    except (ValueError, NotImplementedError):  # an address or an absolute path: loading says whether it is there
         return True
 
 

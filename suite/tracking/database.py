@@ -47,6 +47,7 @@ def _make_tables(path: Path) -> None:
         return
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 
+    # MLflow annotates neither of the two.
     engine = create_sqlalchemy_engine(f"sqlite:///{partial}")  # type: ignore[no-untyped-call]
     try:
         _initialize_tables(engine)  # type: ignore[no-untyped-call]
