@@ -9,8 +9,7 @@ import dataclasses
 import json
 import tomllib
 from collections.abc import Callable
-from datetime import date as _date
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def load_study(path: Path) -> StudySpec:
 def _read(path: Path, kind: str) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        date = _find(table, lambda value: isinstance(value, _date | time))
+        day = _find(table, lambda value: isinstance(value, date | time))
         big = _find(table, lambda value: isinstance(value, int) and not -(2**63) <= value < 2**63)
     except FileNotFoundError:
         raise ValueError(f"no {kind} file at {path}") from None
@@ -53,8 +52,8 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
         raise ValueError(
             f"{path} is no {kind} file: three levels are its deepest, and it goes on for hundreds"
         ) from None
-    if date:
-        raise ValueError(f"{path}: {_path(date)}: dates and times have no place in a {kind} file; quote what is a text")
+    if day:
+        raise ValueError(f"{path}: {_path(day)}: dates and times have no place in a {kind} file; quote what is a text")
     if big:
         raise ValueError(f"{path}: {_path(big)}: a whole number is below 2^63, as TOML has them; write a smaller one")
     return table
